@@ -1,0 +1,1 @@
+"""A Teleport-compatible cluster: an auth server, its agents, and the tools to run them."""

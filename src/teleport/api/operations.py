@@ -1,0 +1,102 @@
+"""The table of operations: path, models, and what a caller must be allowed to do.
+
+Every operation is a POST of one JSON document to a fixed path; `trust` and the OpenAPI document are GETs without
+input. No value that a caller chooses is ever part of a path: a token's name is a secret, and paths end up in logs.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Generic, Literal, TypeVar
+
+from pydantic import BaseModel
+
+from teleport.api import messages as m
+
+RequestT = TypeVar("RequestT", bound=BaseModel)
+ResponseT = TypeVar("ResponseT", bound=BaseModel)
+
+MAX_BODY_BYTES = 1024 * 1024
+MAX_ANONYMOUS_BODY_BYTES = 128 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Operation(Generic[RequestT, ResponseT]):
+    """One thing that can be asked of auth.
+
+    Args:
+        name: the last part of the path and the operation's id.
+        request: what the body must be.
+        response: what the answer is.
+        verb: what access is asked for; for operations on a resource that the body names, the kind comes from there.
+        kind: the kind of resource the verb acts on, or None where the body names it.
+        summary: one line for the OpenAPI document.
+        anonymous: callers without a certificate may ask, too.
+        method: the HTTP method.
+    """
+
+    name: str
+    request: type[RequestT]
+    response: type[ResponseT]
+    verb: str
+    kind: str | None
+    summary: str
+    anonymous: bool = False
+    method: Literal["GET", "POST"] = "POST"
+
+    @property
+    def path(self) -> str:
+        """Return the path below which the API's first version lives."""
+        return f"/v1/{self.name}"
+
+
+TRUST = Operation(
+    "trust", m.Empty, m.TrustResponse, "read", "trust", "Host CA certificates, to hold against a CA pin",
+    anonymous=True, method="GET",
+)  # fmt: skip
+JOIN = Operation("join", m.JoinRequest, m.JoinResponse, "create", "join", "Join the cluster", anonymous=True)
+PING = Operation("ping", m.Empty, m.PingResponse, "read", "cluster", "Who answers")
+TRUST_BUNDLE = Operation(
+    "trust_bundle", m.TrustBundleRequest, m.TrustBundleResponse, "read", "trust", "Everything the cluster trusts"
+)
+HOST_CERTIFICATES = Operation(
+    "host_certificates", m.HostCertificatesRequest, m.Certificates, "create", "host_certificate",
+    "Certificates for a service of a joined process",
+)  # fmt: skip
+USER_CERTIFICATES = Operation(
+    "user_certificates", m.UserCertificatesRequest, m.UserCertificatesResponse, "create", "user_certificate",
+    "Sign an identity for a user",
+)  # fmt: skip
+HEARTBEAT = Operation("heartbeat", m.HeartbeatRequest, m.HeartbeatResponse, "update", "presence", "Say: alive")
+GOODBYE = Operation("goodbye", m.Empty, m.Empty, "delete", "presence", "Say: gone")
+TOKEN_USES = Operation("token_uses", m.TokenUsesRequest, m.TokenUsesResponse, "list", "token_use", "A token's ledger")
+RESOURCE_CREATE = Operation(
+    "resources/create", m.ResourceRequest, m.ResourceResponse, "create", None, "Create a resource whose name is free"
+)
+RESOURCE_UPSERT = Operation(
+    "resources/upsert", m.ResourceRequest, m.ResourceResponse, "upsert", None, "Create or replace a resource"
+)
+RESOURCE_UPDATE = Operation(
+    "resources/update", m.ResourceRequest, m.ResourceResponse, "update", None,
+    "Replace a resource that is still at the revision given",
+)  # fmt: skip
+RESOURCE_GET = Operation("resources/get", m.GetRequest, m.ResourceResponse, "read", None, "Read a resource")
+RESOURCE_LIST = Operation("resources/list", m.ListRequest, m.ListResponse, "list", None, "Read a page of resources")
+RESOURCE_DELETE = Operation("resources/delete", m.DeleteRequest, m.DeleteResponse, "delete", None, "Delete a resource")
+
+OPERATIONS: tuple[Operation[Any, Any], ...] = (
+    TRUST,
+    JOIN,
+    PING,
+    TRUST_BUNDLE,
+    HOST_CERTIFICATES,
+    USER_CERTIFICATES,
+    HEARTBEAT,
+    GOODBYE,
+    TOKEN_USES,
+    RESOURCE_CREATE,
+    RESOURCE_UPSERT,
+    RESOURCE_UPDATE,
+    RESOURCE_GET,
+    RESOURCE_LIST,
+    RESOURCE_DELETE,
+)
+OPENAPI_PATH = "/v1/openapi.json"
