@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
+from teleport.resources.address import Address
 from teleport.resources.role import SystemRole
 
 DEFAULT_CONFIG_PATH = Path("/etc/teleport.yaml")
@@ -12,18 +13,6 @@ AUTH_PORT = 3025
 PROXY_WEB_PORT = 3080
 YEAR = timedelta(days=365)
 HOST_CERT_TTL = 10 * YEAR
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Host and port; IPv6 hosts carry no brackets."""
-
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        """Write it as people type it."""
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
 @dataclass(frozen=True, slots=True)

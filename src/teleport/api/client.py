@@ -1,0 +1,137 @@
+"""The typed client: one method, `call`, for every operation of the API."""
+
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from typing import Any
+
+import aiohttp
+from pydantic import ValidationError
+
+from teleport import errors
+from teleport.api.identity import Identity
+from teleport.api.messages import ErrorResponse
+from teleport.api.operations import MAX_BODY_BYTES, Operation, RequestT, ResponseT
+from teleport.api.trust import KnownAuthority, ServerTrust
+from teleport.resources.address import Address
+from teleport.web.tls import build_client_context
+
+MAX_ANSWER_BYTES = 32 * MAX_BODY_BYTES
+REQUEST_TIMEOUT = timedelta(seconds=30)
+CONNECT_TIMEOUT = timedelta(seconds=10)
+
+_ERRORS: dict[str, type[errors.TeleportError]] = {
+    error.code: error
+    for error in (
+        errors.BadParameter,
+        errors.TooLarge,
+        errors.Unauthenticated,
+        errors.AccessDenied,
+        errors.NotFound,
+        errors.AlreadyExists,
+        errors.CompareFailed,
+        errors.LimitExceeded,
+        errors.NotSupported,
+        errors.Unavailable,
+        errors.StorageError,
+    )
+}
+
+
+class Client:
+    """A connection to auth.
+
+    Args:
+        session: whose connections are used.
+        address: where auth is.
+        trust: how its certificate is checked.
+    """
+
+    def __init__(self, session: aiohttp.ClientSession, address: Address, trust: ServerTrust) -> None:
+        self._session = session
+        self._base = f"https://{address}"
+        self._address = address
+        self._trust = trust
+
+    async def call(self, operation: Operation[RequestT, ResponseT], request: RequestT) -> ResponseT:
+        """Ask for one operation.
+
+        Raises:
+            TeleportError: of the class that the server's code names.
+            TrustError: the server is not the one that is meant.
+            ConnectionFailed: it cannot be reached, broke off, or answered something that is not the API.
+        """
+        body = None if operation.method == "GET" else request.model_dump_json(exclude_defaults=True).encode()
+        status, content = await self._send(operation.method, operation.path, body)
+        if status >= 300:  # noqa: PLR2004 - HTTP: 2xx is success, and no redirect is followed
+            raise _error_from(status, content)
+        try:
+            return operation.response.model_validate_json(content)
+        except ValidationError as error:
+            raise errors.ConnectionFailed(f"{self._address} gave an answer that is not {operation.name}'s") from error
+
+    async def _send(self, method: str, path: str, body: bytes | None) -> tuple[int, bytes]:
+        options: dict[str, Any] = self._trust.request_options()
+        headers = {"Content-Type": "application/json"} if body is not None else {}
+        try:
+            async with self._session.request(
+                method, self._base + path, data=body, headers=headers, allow_redirects=False, **options
+            ) as response:
+                content = await response.content.read(MAX_ANSWER_BYTES + 1)
+                while len(content) <= MAX_ANSWER_BYTES and not response.content.at_eof():
+                    content += await response.content.read(MAX_ANSWER_BYTES + 1 - len(content))
+        except aiohttp.ClientConnectorCertificateError as error:
+            raise errors.TrustError(
+                f"the certificate of {self._address} does not come from the cluster that is trusted here"
+            ) from error
+        except (aiohttp.ClientError, OSError, ssl.SSLError) as error:
+            raise errors.ConnectionFailed(f"cannot talk to {self._address}: {_describe(error)}") from error
+        if len(content) > MAX_ANSWER_BYTES:
+            raise errors.ConnectionFailed(f"the answer of {self._address} is larger than {MAX_ANSWER_BYTES} bytes")
+        return response.status, content
+
+
+def _describe(error: Exception) -> str:
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    if isinstance(error, aiohttp.ServerDisconnectedError):
+        return "it closed the connection (a certificate that it does not trust?)"
+    return str(error) or type(error).__name__
+
+
+def _error_from(status: int, content: bytes) -> errors.TeleportError:
+    try:
+        body = ErrorResponse.model_validate_json(content).error
+    except ValidationError:
+        return errors.ConnectionFailed(f"the server answered with status {status}")
+    if body.code == errors.JoinRefused.code:
+        return errors.JoinRefused("refused", body.message, public=body.message)
+    return _ERRORS.get(body.code, errors.TeleportError)(body.message)
+
+
+@asynccontextmanager
+async def open_client(address: Address, trust: ServerTrust) -> AsyncIterator[Client]:
+    """Make a client for the time of a block; connections are made when they are needed."""
+    timeout = aiohttp.ClientTimeout(total=REQUEST_TIMEOUT.total_seconds(), sock_connect=CONNECT_TIMEOUT.total_seconds())
+    connector = aiohttp.TCPConnector(limit=8, keepalive_timeout=90)
+    async with aiohttp.ClientSession(connector=connector, timeout=timeout, auto_decompress=False) as session:
+        yield Client(session, address, trust)
+
+
+def trust_of(identity: Identity) -> KnownAuthority:
+    """Return the trust of somebody who has an identity already, and shows it."""
+    return KnownAuthority(
+        build_client_context(
+            ca_certificates=identity.host_ca_certificates,
+            certificate=identity.tls_certificate,
+            private_key=identity.tls_key,
+        )
+    )
+
+
+@asynccontextmanager
+async def connect(address: Address, identity: Identity) -> AsyncIterator[Client]:
+    """Make a client that proves who it is by the identity, and talks to nobody but the identity's cluster."""
+    async with open_client(address, trust_of(identity)) as client:
+        yield client

@@ -1,0 +1,84 @@
+"""How a client decides that the server is the one it means, before anything secret leaves.
+
+aiohttp asks a `Fingerprint` about every new connection, before the first request goes out on it. `PinnedConnection`
+uses that: it lets one connection live, remembers whose certificate it has, and refuses every further one.
+"""
+
+import asyncio
+import hashlib
+import ssl
+from collections.abc import Sequence
+from typing import Protocol
+
+import aiohttp
+
+from teleport.clock import Clock
+from teleport.errors import TrustError
+from teleport.pki.pins import check_pins, verify_server_leaf
+
+SERVER_NAME = "teleport.cluster.local"
+"""The name in the certificate of every auth server and proxy, and of nobody else; it is not used for routing."""
+
+
+class ServerTrust(Protocol):
+    """What an HTTP client needs to know about the server that it may talk to."""
+
+    def request_options(self) -> dict[str, object]:
+        """Return the options of aiohttp's request that make it check the server."""
+        ...
+
+
+class KnownAuthority:
+    """The server's certificate must come from an authority that is known already.
+
+    Args:
+        context: made from the cluster's host CA certificates, and the caller's own certificate where it has one.
+    """
+
+    def __init__(self, context: ssl.SSLContext) -> None:
+        self._context = context
+
+    def request_options(self) -> dict[str, object]:
+        """Return the context, and the name that only auth servers and proxies have."""
+        return {"ssl": self._context, "server_hostname": SERVER_NAME}
+
+
+class PinnedConnection(aiohttp.Fingerprint):
+    """One connection to a server that is not known yet, and will be held against the CA pins before it is trusted.
+
+    Args:
+        pins: the pins; empty means that whoever answers is trusted, which the caller must have been told to do.
+    """
+
+    def __init__(self, pins: Sequence[str]) -> None:
+        super().__init__(hashlib.sha256(",".join(pins).encode()).digest())
+        self._pins = tuple(pins)
+        self._leaf: bytes | None = None
+
+    def request_options(self) -> dict[str, object]:
+        """Return this object: aiohttp asks it about every new connection."""
+        return {"ssl": self}
+
+    def check(self, transport: asyncio.Transport) -> None:
+        """Let the first connection pass and no other: a reconnect would talk to somebody who was not checked.
+
+        Raises:
+            TrustError: there was a connection before.
+        """
+        if self._leaf is not None:
+            transport.close()
+            raise TrustError("the connection broke between the check of the CA pin and the request; start over")
+        self._leaf = transport.get_extra_info("ssl_object").getpeercert(binary_form=True)
+
+    def verify(self, ca_certificates: Sequence[str], *, cluster_name: str, clock: Clock) -> None:
+        """Hold the server's CA certificates against the pins, and its own certificate against those.
+
+        Raises:
+            TrustError: a pin does not match, or this connection's certificate does not come from the pinned CA.
+            BadParameter: a pin is malformed.
+        """
+        if self._leaf is None:
+            raise TrustError("there is no connection to verify")
+        if self._pins:
+            check_pins(self._pins, ca_certificates)
+        verify_server_leaf(self._leaf, ca_certificates, now=clock.now(), cluster_name=cluster_name)
