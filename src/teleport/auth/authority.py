@@ -1,0 +1,195 @@
+"""The cluster's signing hand: what is signed for whom, and what everybody may trust.
+
+A certificate is made in three steps: a template says what it states, the authority signs it, and a profile check
+compares the result with the template before it leaves. Changed authorities take effect without a restart.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from teleport.api.messages import Certificates, TrustBundle
+from teleport.clock import Clock
+from teleport.pki.authority import IssuedCertificate, TlsSigner
+from teleport.pki.csr import VerifiedCsr
+from teleport.pki.leaf import TrustSet
+from teleport.pki.profile import check_certificate
+from teleport.pki.ssh import SshPublicKey, SshSigner, build_host_principals
+from teleport.pki.templates import BotTemplate, HostTemplate, Template, UserTemplate, build_host_names
+from teleport.resources.authority import AuthorityType, CertAuthority
+from teleport.resources.role import SystemRole
+
+BACKDATE = timedelta(minutes=1)
+"""Certificates begin a minute ago, for hosts whose clocks are behind."""
+BOT_CERT_TTL = timedelta(hours=1)
+MAX_BOT_CERT_TTL = timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True)
+class CertifiedKeys:
+    """The two public keys of one identity, both checked."""
+
+    csr: VerifiedCsr
+    ssh: SshPublicKey
+
+
+@dataclass(frozen=True, slots=True)
+class HostGrant:
+    """What auth decided that a host's certificates shall state."""
+
+    host_id: str
+    role: SystemRole
+    system_roles: tuple[SystemRole, ...] = ()
+    """The services that an Instance certificate covers; empty for every other role."""
+    node_name: str = ""
+    additional_principals: tuple[str, ...] = ()
+    dns_names: tuple[str, ...] = ()
+    remote_addr: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """Certificates, and what the audit log says of them."""
+
+    certificates: Certificates
+    serial: str
+    not_after: datetime
+
+
+class Authority:
+    """Signs for the cluster with the active keys, and tells what is trusted.
+
+    Args:
+        cluster_name: stands in every certificate.
+        authorities: the cluster's authorities, private keys included.
+        host_cert_ttl: life of a host certificate; it never ends after its CA.
+        clock: when certificates begin.
+    """
+
+    def __init__(
+        self,
+        *,
+        cluster_name: str,
+        authorities: Mapping[AuthorityType, CertAuthority],
+        host_cert_ttl: timedelta,
+        clock: Clock,
+    ) -> None:
+        self.cluster_name = cluster_name
+        self._host_cert_ttl = host_cert_ttl
+        self._clock = clock
+        self.replace(authorities)
+
+    def replace(self, authorities: Mapping[AuthorityType, CertAuthority]) -> None:
+        """Sign and trust by these authorities from now on."""
+        host, user = authorities[AuthorityType.HOST], authorities[AuthorityType.USER]
+        self._host_tls = TlsSigner(host.spec.active_keys.tls[0])
+        self._host_ssh = SshSigner(host.spec.active_keys.ssh[0])
+        self._user_tls = TlsSigner(user.spec.active_keys.tls[0])
+        self._user_ssh = SshSigner(user.spec.active_keys.ssh[0])
+        self.trusted_hosts = TrustSet(host.trusted_tls)
+        self.trusted_users = TrustSet(user.trusted_tls)
+        self.trust_bundle = _build_bundle(self.cluster_name, authorities)
+
+    @property
+    def host_ca_certificates(self) -> tuple[str, ...]:
+        """Return every trusted host CA certificate; all of them must match a CA pin."""
+        return self.trust_bundle.tls[AuthorityType.HOST]
+
+    def issue_host(self, grant: HostGrant, keys: CertifiedKeys) -> Issued:
+        """Sign what a host was granted.
+
+        Raises:
+            BadParameter: a requested name is not one that its role may have.
+        """
+        now = self._clock.now()
+        dns_names, ip_addresses = build_host_names(
+            grant.role,
+            cluster_name=self.cluster_name,
+            host_id=grant.host_id,
+            additional_principals=grant.additional_principals,
+            requested_dns_names=grant.dns_names,
+            remote_addr=grant.remote_addr,
+        )
+        template = HostTemplate(
+            cluster_name=self.cluster_name,
+            host_id=grant.host_id,
+            role=grant.role,
+            system_roles=grant.system_roles,
+            dns_names=dns_names,
+            ip_addresses=ip_addresses,
+            not_before=now - BACKDATE,
+            not_after=now + self._host_cert_ttl,
+        )
+        tls = _sign(self._host_tls, template, keys)
+        principals = build_host_principals(
+            grant.host_id, grant.node_name, self.cluster_name, _resolve(grant.additional_principals, grant.remote_addr)
+        )
+        ssh = self._host_ssh.sign_host(
+            keys.ssh,
+            cluster_name=self.cluster_name,
+            host_id=grant.host_id,
+            role=grant.role,
+            principals=principals if grant.role is not SystemRole.ADMIN else (grant.host_id,),
+            not_before=template.not_before,
+            not_after=tls.not_after,
+        )
+        return _issued(grant.role, tls, ssh)
+
+    def issue_bot(self, *, bot_name: str, instance_id: str, keys: CertifiedKeys, expires: datetime | None) -> Issued:
+        """Sign a bot's certificates: an hour, or until `expires` and no longer than a week."""
+        now = self._clock.now()
+        not_after = min(expires, now + MAX_BOT_CERT_TTL) if expires else now + BOT_CERT_TTL
+        template = BotTemplate(
+            cluster_name=self.cluster_name,
+            bot_name=bot_name,
+            instance_id=instance_id,
+            not_before=now - BACKDATE,
+            not_after=not_after,
+        )
+        return self._issue_user(template, f"bot-{bot_name}", keys, SystemRole.BOT)
+
+    def issue_user(self, *, user: str, roles: tuple[str, ...], ttl: timedelta, keys: CertifiedKeys) -> Issued:
+        """Sign an identity for a person or a script."""
+        now = self._clock.now()
+        template = UserTemplate(
+            cluster_name=self.cluster_name, user=user, roles=roles, not_before=now - BACKDATE, not_after=now + ttl
+        )
+        return self._issue_user(template, user, keys, SystemRole.NOP)
+
+    def _issue_user(
+        self, template: BotTemplate | UserTemplate, user: str, keys: CertifiedKeys, role: SystemRole
+    ) -> Issued:
+        tls = _sign(self._user_tls, template, keys)
+        ssh = self._user_ssh.sign_user(
+            keys.ssh,
+            cluster_name=self.cluster_name,
+            user=user,
+            principals=(user,),
+            not_before=template.not_before,
+            not_after=tls.not_after,
+        )
+        return _issued(role, tls, ssh)
+
+
+def _sign(signer: TlsSigner, template: Template, keys: CertifiedKeys) -> IssuedCertificate:
+    certificate = signer.sign(template, keys.csr.public_key)
+    check_certificate(certificate, template, signer, keys.csr.public_key)
+    return certificate
+
+
+def _issued(role: SystemRole, tls: IssuedCertificate, ssh: str) -> Issued:
+    certificates = Certificates(role=role, tls_certificate=tls.pem, ssh_certificate=ssh)
+    return Issued(certificates, serial=format(tls.serial, "x"), not_after=tls.not_after)
+
+
+def _resolve(principals: Sequence[str], remote_addr: str) -> tuple[str, ...]:
+    """Replace the address that means "wherever I am" by the one that auth sees."""
+    return tuple(remote_addr if principal == "0.0.0.0" else principal for principal in principals)  # noqa: S104 - see above
+
+
+def _build_bundle(cluster_name: str, authorities: Mapping[AuthorityType, CertAuthority]) -> TrustBundle:
+    tls = {kind.value: authority.trusted_tls for kind, authority in sorted(authorities.items())}
+    ssh = {kind.value: authority.trusted_ssh for kind, authority in sorted(authorities.items())}
+    revision = hashlib.sha256(repr((cluster_name, tls, ssh)).encode()).hexdigest()[:32]
+    return TrustBundle(revision=revision, cluster_name=cluster_name, tls=tls, ssh=ssh)

@@ -1,0 +1,39 @@
+"""From a client certificate to the caller whom it proves, or a refusal.
+
+The TLS layer has checked the chain when the connection was made. That is not enough: an authority may have lost its
+trust since, and the kind of the certificate must fit the authority that signed it.
+"""
+
+from teleport.auth.access import Caller, CallerKind
+from teleport.auth.authority import Authority
+from teleport.clock import Clock
+from teleport.errors import AccessDenied
+from teleport.pki.leaf import LeafIdentity, LeafKind, parse_leaf
+from teleport.resources.role import SystemRole
+
+
+def identify(certificate_der: bytes | None, remote_addr: str, *, authority: Authority, clock: Clock) -> Caller:
+    """Return who calls.
+
+    Raises:
+        AccessDenied: the certificate is of another cluster, over, not trusted any more, or no identity of ours.
+    """
+    if certificate_der is None:
+        return Caller(CallerKind.ANONYMOUS, remote_addr=remote_addr)
+    leaf = parse_leaf(certificate_der)
+    if leaf.cluster_name != authority.cluster_name:
+        raise AccessDenied(f"the certificate is of cluster {leaf.cluster_name!r}, this is {authority.cluster_name!r}")
+    trusted = authority.trusted_hosts if leaf.kind is LeafKind.HOST else authority.trusted_users
+    trusted.check_issued(certificate_der, clock.now())
+    return _caller_of(leaf, remote_addr)
+
+
+def _caller_of(leaf: LeafIdentity, remote_addr: str) -> Caller:
+    if leaf.kind is LeafKind.USER:
+        return Caller(CallerKind.USER, leaf.name, frozenset(leaf.roles), remote_addr)
+    if leaf.kind is LeafKind.BOT:
+        return Caller(CallerKind.BOT, leaf.name, frozenset(), remote_addr)
+    if leaf.roles == (SystemRole.ADMIN,):
+        return Caller(CallerKind.ADMIN, leaf.name, frozenset(leaf.roles), remote_addr)
+    covered = frozenset(leaf.system_roles) if leaf.roles == (SystemRole.INSTANCE,) else frozenset(leaf.roles)
+    return Caller(CallerKind.HOST, leaf.name, covered, remote_addr)

@@ -1,0 +1,261 @@
+"""How a service joins: the recipe, from the request to the certificates.
+
+There is one commit for each join. It requires that the token is still what was judged, and records the use, the
+ledger entry and the audit event together; the answer leaves after it. So a token that is deleted, changed or used up
+meanwhile admits nobody, and a crash at any line leaves a use that is either recorded or did not happen.
+"""
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from teleport.api.messages import JoinRequest, JoinResponse, TokenUse
+from teleport.auth import admission, audit
+from teleport.auth.access import Caller
+from teleport.auth.audit import AuditLog
+from teleport.auth.authority import Authority, HostGrant, Issued
+from teleport.auth.join_request import JoinAttempt, parse_attempt
+from teleport.auth.stores.ledger import Ledger
+from teleport.auth.stores.static_tokens import StaticTokenStore
+from teleport.auth.stores.tokens import Spent, StoredToken, TokenStore
+from teleport.auth.stores.usage import Usage, build_usage_commit, load_usage
+from teleport.backend.protocol import Backend, Condition, Write
+from teleport.clock import Clock
+from teleport.errors import CompareFailed, JoinRefused, Unavailable
+from teleport.join.method import Judge, VerifiedIdentity
+from teleport.resources.role import SystemRole
+
+MAX_ATTEMPTS = 8
+"""How often a join starts over because its token changed while it was judged."""
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a successful join adds up to before it is committed."""
+
+    response: JoinResponse
+    issued: Issued
+    identity: VerifiedIdentity
+
+
+class Joining:
+    """The use case of joining.
+
+    Args:
+        backend: where a join is committed.
+        tokens: the stored tokens.
+        static_tokens: those from the configuration; they come first.
+        judges: the judge of each join method.
+        authority: signs.
+        ledger: who used which token.
+        audit_log: what happened.
+        clock: the present; one that never goes back, so that what is over stays over.
+        forbidden_keys: fingerprints of keys that nobody may bring.
+    """
+
+    def __init__(
+        self,
+        *,
+        backend: Backend,
+        tokens: TokenStore,
+        static_tokens: StaticTokenStore,
+        judges: Mapping[str, Judge],
+        authority: Authority,
+        ledger: Ledger,
+        audit_log: AuditLog,
+        clock: Clock,
+        forbidden_keys: frozenset[str],
+    ) -> None:
+        self._backend = backend
+        self._tokens = tokens
+        self._static_tokens = static_tokens
+        self._judges = judges
+        self._authority = authority
+        self._ledger = ledger
+        self._audit = audit_log
+        self._clock = clock
+        self._forbidden_keys = forbidden_keys
+        self._turns: dict[str, asyncio.Lock] = {}
+
+    async def join(self, request: JoinRequest, caller: Caller) -> JoinResponse:
+        """Admit the caller or refuse it.
+
+        Raises:
+            BadParameter: the request is malformed; nothing was looked up.
+            JoinRefused: the caller is not admitted.
+            Unavailable: it cannot be decided at present.
+        """
+        attempt = parse_attempt(request, caller, self._forbidden_keys)
+        for _ in range(MAX_ATTEMPTS):
+            stored = await self._find(attempt.token_name)
+            try:
+                async with self._turn(stored):
+                    return await self._admit(stored, attempt)
+            except JoinRefused as refusal:
+                await self._record_refusal(stored, attempt, refusal)
+                raise
+            except CompareFailed:
+                continue
+        raise Unavailable("the token keeps changing while it is judged; try again")
+
+    async def _admit(self, stored: StoredToken | None, attempt: JoinAttempt) -> JoinResponse:
+        now = self._clock.now()
+        stored = admission.check_found(stored, now)
+        if stored.spent is not None:
+            return _answer_again(stored.spent, attempt)
+
+        admission.check_method(stored.token, attempt)
+        admission.check_address(stored.token, attempt)
+        admission.check_role(stored.token, attempt)
+        usage = await self._load_usage(stored, attempt, now)
+
+        identity = await self._judge(stored, attempt)
+        outcome = self._issue(stored, attempt, identity, usage)
+
+        await self._commit(stored, attempt, usage, outcome, now)
+        return outcome.response
+
+    async def _find(self, name: str) -> StoredToken | None:
+        stored = await self._tokens.find(name)
+        return self._static_tokens.find(self._tokens.lookup_id(name)) or stored
+
+    def _turn(self, stored: StoredToken | None) -> AbstractAsyncContextManager[Any]:
+        """Let those who count against the same limit take turns, instead of signing in vain."""
+        if stored is None or not _is_counted(stored):
+            return nullcontext()
+        if len(self._turns) > 1000:  # noqa: PLR2004 - locks nobody holds are dropped now and then
+            self._turns = {key: lock for key, lock in self._turns.items() if lock.locked()}
+        return self._turns.setdefault(stored.lookup_id, asyncio.Lock())
+
+    async def _load_usage(self, stored: StoredToken, attempt: JoinAttempt, now: datetime) -> Usage | None:
+        limits = stored.token.spec.limits
+        if limits is None or not _has_use_limits(stored):
+            return None
+        usage = await load_usage(self._backend, stored.lookup_id)
+        if usage.find_holder(attempt.key_fingerprint, now) is None:
+            admission.check_limits(limits, usage, now)
+        return usage
+
+    async def _judge(self, stored: StoredToken, attempt: JoinAttempt) -> VerifiedIdentity:
+        judge = self._judges.get(stored.token.spec.join_method)
+        if judge is None:
+            raise JoinRefused("method_not_supported", f"method {stored.token.spec.join_method!r} is not supported")
+        return await judge.judge(stored.token, attempt.proof)
+
+    def _issue(
+        self, stored: StoredToken, attempt: JoinAttempt, identity: VerifiedIdentity, usage: Usage | None
+    ) -> Outcome:
+        holder = usage.find_holder(attempt.key_fingerprint, self._clock.now()) if usage is not None else None
+        host_id = holder.host_id if holder is not None else str(uuid.uuid4())
+        if attempt.role is SystemRole.BOT:
+            issued = self._authority.issue_bot(
+                bot_name=stored.token.spec.bot_name, instance_id=host_id, keys=attempt.keys, expires=attempt.expires
+            )
+        else:
+            host_id = attempt.known_host.name if attempt.known_host is not None else host_id
+            issued = self._authority.issue_host(_build_grant(stored, attempt, host_id), attempt.keys)
+        trust = self._authority.trust_bundle
+        return Outcome(JoinResponse(host_id=host_id, certificates=issued.certificates, trust=trust), issued, identity)
+
+    async def _commit(
+        self, stored: StoredToken, attempt: JoinAttempt, usage: Usage | None, outcome: Outcome, now: datetime
+    ) -> None:
+        conditions: list[Condition] = [*stored.unchanged]
+        use = _build_use(attempt, outcome.response.host_id, "success", now)
+        writes: list[Write] = [self._ledger.build_entry(stored.lookup_id, use, now)]
+        if usage is not None and usage.find_holder(attempt.key_fingerprint, now) is None:
+            after = usage.after_use(attempt.key_fingerprint, outcome.response.host_id, now)
+            counted = build_usage_commit(stored.lookup_id, usage, after, stored.token.metadata.expires)
+            conditions.append(counted[0])
+            writes.append(counted[1])
+        if _is_one_use(stored):
+            answer = outcome.response.model_dump(mode="json")
+            writes.append(self._tokens.build_tombstone(stored, Spent(attempt.key_fingerprint, answer), now))
+        event = self._audit.build(
+            audit.BOT_JOIN if attempt.role is SystemRole.BOT else audit.INSTANCE_JOIN,
+            success=True,
+            **_describe(stored, attempt),
+            host_id=outcome.response.host_id,
+            token_expires=stored.token.model_dump(mode="json")["metadata"]["expires"],
+            attributes=dict(outcome.identity.attributes),
+            certificate_serial=outcome.issued.serial,
+        )
+        await self._backend.commit(conditions, [*writes, event.put])
+        self._audit.committed(event)
+
+    async def _record_refusal(self, stored: StoredToken | None, attempt: JoinAttempt, refusal: JoinRefused) -> None:
+        logger.warning("join refused: %s (%s), from %s", refusal.reason, refusal.detail, attempt.remote_addr)
+        now = self._clock.now()
+        event = self._audit.build(
+            audit.BOT_JOIN_FAILURE if attempt.role is SystemRole.BOT else audit.INSTANCE_JOIN_FAILURE,
+            success=False,
+            reason=refusal.reason,
+            message=refusal.detail,
+            **_describe(stored, attempt),
+        )
+        writes: list[Write] = [event.put]
+        if stored is not None:
+            writes.append(self._ledger.build_entry(stored.lookup_id, _build_use(attempt, "", refusal.reason, now), now))
+        await self._backend.commit([], writes)
+        self._audit.committed(event)
+
+
+def _is_one_use(stored: StoredToken) -> bool:
+    """Tell whether the first success uses the token up: secrets of bots do, as in the original."""
+    return SystemRole.BOT in stored.token.spec.roles and stored.token.is_secret and stored.revision is not None
+
+
+def _has_use_limits(stored: StoredToken) -> bool:
+    limits = stored.token.spec.limits
+    return limits is not None and (limits.max_uses is not None or limits.max_joins_per_hour is not None)
+
+
+def _is_counted(stored: StoredToken) -> bool:
+    return _is_one_use(stored) or _has_use_limits(stored)
+
+
+def _answer_again(spent: Spent, attempt: JoinAttempt) -> JoinResponse:
+    """Give the one who spent the token the same answer again: it may not have arrived.
+
+    Raises:
+        JoinRefused: somebody else asks.
+    """
+    if spent.key_fingerprint != attempt.key_fingerprint:
+        raise JoinRefused("token_spent", "the token was for one use, and another key has used it")
+    return JoinResponse.model_validate(spent.answer)
+
+
+def _build_grant(stored: StoredToken, attempt: JoinAttempt, host_id: str) -> HostGrant:
+    return HostGrant(
+        host_id=host_id,
+        role=attempt.role,
+        system_roles=admission.build_system_roles(stored.token, attempt),
+        node_name=attempt.node_name,
+        additional_principals=attempt.additional_principals,
+        dns_names=attempt.dns_names,
+        remote_addr=attempt.remote_addr,
+    )
+
+
+def _build_use(attempt: JoinAttempt, host_id: str, outcome: str, now: datetime) -> TokenUse:
+    return TokenUse(time=now, host_id=host_id, remote_addr=attempt.remote_addr, role=attempt.role, outcome=outcome)
+
+
+def _describe(stored: StoredToken | None, attempt: JoinAttempt) -> dict[str, Any]:
+    """Return what every event of a join tells; of an unknown token not even the guess."""
+    return {
+        "role": attempt.role,
+        "node_name": attempt.node_name,
+        "remote_addr": attempt.remote_addr,
+        "token_name": stored.token.safe_name if stored is not None else "",
+        "method": stored.token.spec.join_method if stored is not None else "",
+        "bot_name": stored.token.spec.bot_name if stored is not None else "",
+        "key_fingerprint": attempt.key_fingerprint,
+    }

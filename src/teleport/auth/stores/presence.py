@@ -1,0 +1,85 @@
+"""Presence records: each lives until shortly after its host fell silent."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from teleport.auth.records import decode, encode
+from teleport.backend.protocol import MAX_COMMIT_WRITES, Backend, Delete, Item, Put, Write
+from teleport.errors import NotFound
+from teleport.resources.codec import parse_resource, to_plain
+from teleport.resources.model import Resource
+from teleport.resources.presence import Instance, Server
+
+SERVER_LIFE = timedelta(minutes=10)
+INSTANCE_LIFE = timedelta(minutes=20)
+
+
+class PresenceStore:
+    """What is alive.
+
+    Args:
+        backend: where the records are.
+    """
+
+    def __init__(self, *, backend: Backend) -> None:
+        self._backend = backend
+
+    async def announce(self, instance: Instance, servers: Sequence[Server], now: datetime) -> None:
+        """Store a host's records anew, and remove those that it no longer declares."""
+        keys = [_key(server.kind, server.name) for server in servers]
+        gone = set(await self._declared_by(instance.name)) - set(keys)
+        record = {"instance": to_plain(instance), "servers": keys}
+        writes: list[Write] = [Put(_key("instance", instance.name), encode(record), now + INSTANCE_LIFE)]
+        writes += [
+            Put(key, encode(to_plain(server)), now + SERVER_LIFE) for key, server in zip(keys, servers, strict=True)
+        ]
+        await self._write([*writes, *(Delete(key) for key in sorted(gone))])
+
+    async def withdraw(self, host_id: str) -> None:
+        """Remove all records of a host that says goodbye."""
+        keys = [*await self._declared_by(host_id), _key("instance", host_id)]
+        await self._write([Delete(key) for key in keys])
+
+    async def get(self, kind: str, name: str) -> Resource:
+        """Return one record.
+
+        Raises:
+            NotFound: there is none, or its host fell silent.
+        """
+        item = await self._backend.get(_key(kind, name))
+        if item is None:
+            raise NotFound(f"{kind} {name!r} not found")
+        return _parse(kind, item)
+
+    async def list_page(self, kind: str, *, after: str, limit: int) -> tuple[list[Resource], str]:
+        """Return a page of records of a kind, and the mark of the next page or an empty one."""
+        items = await self._backend.range(_key(kind, ""), after=after, limit=limit)
+        return [_parse(kind, item) for item in items], items[-1].key if len(items) == limit else ""
+
+    async def delete(self, kind: str, name: str) -> None:
+        """Remove a record; a host that is alive brings it back with its next heartbeat.
+
+        Raises:
+            NotFound: there is none.
+        """
+        await self.get(kind, name)
+        await self._backend.commit([], [Delete(_key(kind, name))])
+
+    async def _write(self, writes: Sequence[Write]) -> None:
+        """Commit in parts that every backend takes; the records of one host need not change at the same instant."""
+        for start in range(0, len(writes), MAX_COMMIT_WRITES):
+            await self._backend.commit([], writes[start : start + MAX_COMMIT_WRITES])
+
+    async def _declared_by(self, host_id: str) -> list[str]:
+        item = await self._backend.get(_key("instance", host_id))
+        return [] if item is None else list(decode(item.value)["servers"])
+
+
+def _key(kind: str, name: str) -> str:
+    return f"presence/{kind}/{name}"
+
+
+def _parse(kind: str, item: Item) -> Resource:
+    record = decode(item.value)
+    resource = parse_resource(record["instance"] if kind == "instance" else record)
+    return resource.with_metadata(revision=str(item.revision), expires=item.expires)
