@@ -1,0 +1,87 @@
+"""The one table from errors to HTTP statuses, and the body that every refusal has."""
+
+import logging
+import math
+import secrets
+import traceback
+from datetime import timedelta
+from http import HTTPStatus
+
+import orjson
+
+from teleport.errors import BadParameter, LimitExceeded, TeleportError, Unavailable
+from teleport.web.call import Reply
+
+_LOGGER = logging.getLogger(__name__)
+
+STATUS_BY_CODE = {
+    "bad_parameter": HTTPStatus.BAD_REQUEST,
+    "too_large": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    "unauthenticated": HTTPStatus.UNAUTHORIZED,
+    "access_denied": HTTPStatus.FORBIDDEN,
+    "join_refused": HTTPStatus.FORBIDDEN,
+    "not_found": HTTPStatus.NOT_FOUND,
+    "already_exists": HTTPStatus.CONFLICT,
+    "compare_failed": HTTPStatus.PRECONDITION_FAILED,
+    "limit_exceeded": HTTPStatus.TOO_MANY_REQUESTS,
+    "not_supported": HTTPStatus.NOT_IMPLEMENTED,
+    "unavailable": HTTPStatus.SERVICE_UNAVAILABLE,
+    "storage": HTTPStatus.SERVICE_UNAVAILABLE,
+}
+"""Every code that is not here is our own fault: 500, and the caller learns no more than where to look."""
+
+STORAGE_RETRY_AFTER = timedelta(seconds=30)
+"""A person must look at a broken store, which takes longer than an overload."""
+
+
+class MalformedRequest(BadParameter):
+    """A request is wrong as HTTP, before it means anything.
+
+    Args:
+        message: what is wrong, without a word of the caller's.
+        status: the HTTP status that says so most exactly.
+        headers: what this status must carry, as `Allow`.
+    """
+
+    def __init__(
+        self, message: str, status: HTTPStatus = HTTPStatus.BAD_REQUEST, headers: tuple[tuple[str, str], ...] = ()
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.headers = headers
+
+
+def build_error_reply(error: Exception) -> Reply:
+    """Say to a caller what went wrong, as far as that is the caller's business."""
+    if isinstance(error, MalformedRequest):
+        return _build_reply(error.status, error.code, error.message, error.headers)
+    if not isinstance(error, TeleportError) or error.code not in STATUS_BY_CODE:
+        return _build_internal_error(error)
+    status = STATUS_BY_CODE[error.code]
+    if isinstance(error, LimitExceeded | Unavailable):
+        return _build_reply(status, error.code, error.message, _retry_after(error.retry_after))
+    if error.code == "storage":
+        _LOGGER.error("storage: %s", error.message)
+        message = "the cluster's store cannot be used at present; the auth server's log says why"
+        return _build_reply(status, error.code, message, _retry_after(STORAGE_RETRY_AFTER))
+    return _build_reply(status, error.code, error.message)
+
+
+def _build_internal_error(error: Exception) -> Reply:
+    request_id = secrets.token_hex(8)
+    if isinstance(error, TeleportError):
+        _LOGGER.error("request %s failed: %s: %s", request_id, error.code, error.message)
+    else:
+        # A foreign error's text may repeat what the caller sent, which may be a secret: only the place is logged.
+        place = "".join(traceback.format_tb(error.__traceback__))
+        _LOGGER.error("request %s failed: %s\n%s", request_id, type(error).__name__, place)
+    message = f"internal error; the auth server's log has more under {request_id}"
+    return _build_reply(HTTPStatus.INTERNAL_SERVER_ERROR, TeleportError.code, message)
+
+
+def _retry_after(wait: timedelta) -> tuple[tuple[str, str], ...]:
+    return (("Retry-After", str(max(1, math.ceil(wait.total_seconds())))),)
+
+
+def _build_reply(status: HTTPStatus, code: str, message: str, headers: tuple[tuple[str, str], ...] = ()) -> Reply:
+    return Reply(int(status), orjson.dumps({"error": {"code": code, "message": message}}), headers=headers)
