@@ -14,6 +14,7 @@ from teleport.clock import Clock
 from teleport.pki.authority import IssuedCertificate, TlsSigner
 from teleport.pki.csr import VerifiedCsr
 from teleport.pki.leaf import TrustSet
+from teleport.pki.pins import ca_pin
 from teleport.pki.profile import check_certificate
 from teleport.pki.ssh import SshPublicKey, SshSigner, build_host_principals
 from teleport.pki.templates import BotTemplate, HostTemplate, Template, UserTemplate, build_host_names
@@ -78,6 +79,7 @@ class Authority:
         self.cluster_name = cluster_name
         self._host_cert_ttl = host_cert_ttl
         self._clock = clock
+        self._servers_keys: frozenset[str] = frozenset()
         self.replace(authorities)
 
     def replace(self, authorities: Mapping[AuthorityType, CertAuthority]) -> None:
@@ -90,14 +92,28 @@ class Authority:
         self.trusted_hosts = TrustSet(host.trusted_tls)
         self.trusted_users = TrustSet(user.trusted_tls)
         self.trust_bundle = _build_bundle(self.cluster_name, authorities)
+        self._authorities_keys = frozenset(
+            ca_pin(certificate).removeprefix("sha256:")
+            for chain in self.trust_bundle.tls.values()
+            for certificate in chain
+        )
+
+    def reserve_key(self, fingerprint: str) -> None:
+        """Keep a key of the auth server itself from being certified for anybody else."""
+        self._servers_keys |= {fingerprint}
+
+    @property
+    def reserved_keys(self) -> frozenset[str]:
+        """Return the fingerprints of the cluster's own keys: nobody who asks gets a certificate for one of them."""
+        return self._authorities_keys | self._servers_keys
 
     @property
     def host_ca_certificates(self) -> tuple[str, ...]:
         """Return every trusted host CA certificate; all of them must match a CA pin."""
         return self.trust_bundle.tls[AuthorityType.HOST]
 
-    def issue_host(self, grant: HostGrant, keys: CertifiedKeys) -> Issued:
-        """Sign what a host was granted.
+    def issue_host(self, grant: HostGrant, keys: CertifiedKeys, ttl: timedelta | None = None) -> Issued:
+        """Sign what a host was granted, for the configured life or a shorter one.
 
         Raises:
             BadParameter: a requested name is not one that its role may have.
@@ -119,7 +135,7 @@ class Authority:
             dns_names=dns_names,
             ip_addresses=ip_addresses,
             not_before=now - BACKDATE,
-            not_after=now + self._host_cert_ttl,
+            not_after=now + (ttl or self._host_cert_ttl),
         )
         tls = _sign(self._host_tls, template, keys)
         principals = build_host_principals(

@@ -20,13 +20,12 @@ from teleport.auth.access import Caller
 from teleport.auth.audit import AuditLog
 from teleport.auth.authority import Authority, HostGrant, Issued
 from teleport.auth.join_request import JoinAttempt, parse_attempt
-from teleport.auth.stores.ledger import Ledger
-from teleport.auth.stores.static_tokens import StaticTokenStore
-from teleport.auth.stores.tokens import Spent, StoredToken, TokenStore
+from teleport.auth.stores import Stores
+from teleport.auth.stores.tokens import Spent, StoredToken
 from teleport.auth.stores.usage import Usage, build_usage_commit, load_usage
-from teleport.backend.protocol import Backend, Condition, Write
+from teleport.backend.protocol import Condition, Write
 from teleport.clock import Clock
-from teleport.errors import CompareFailed, JoinRefused, Unavailable
+from teleport.errors import BadParameter, CompareFailed, JoinRefused, Unavailable
 from teleport.join.method import Judge, VerifiedIdentity
 from teleport.resources.role import SystemRole
 
@@ -49,39 +48,30 @@ class Joining:
     """The use case of joining.
 
     Args:
-        backend: where a join is committed.
-        tokens: the stored tokens.
-        static_tokens: those from the configuration; they come first.
+        stores: where tokens are found and a join is committed.
         judges: the judge of each join method.
         authority: signs.
-        ledger: who used which token.
         audit_log: what happened.
         clock: the present; one that never goes back, so that what is over stays over.
-        forbidden_keys: fingerprints of keys that nobody may bring.
     """
 
     def __init__(
         self,
         *,
-        backend: Backend,
-        tokens: TokenStore,
-        static_tokens: StaticTokenStore,
+        stores: Stores,
         judges: Mapping[str, Judge],
         authority: Authority,
-        ledger: Ledger,
         audit_log: AuditLog,
         clock: Clock,
-        forbidden_keys: frozenset[str],
     ) -> None:
-        self._backend = backend
-        self._tokens = tokens
-        self._static_tokens = static_tokens
+        self._backend = stores.backend
+        self._tokens = stores.tokens
+        self._static_tokens = stores.static_tokens
+        self._ledger = stores.ledger
         self._judges = judges
         self._authority = authority
-        self._ledger = ledger
         self._audit = audit_log
         self._clock = clock
-        self._forbidden_keys = forbidden_keys
         self._turns: dict[str, asyncio.Lock] = {}
 
     async def join(self, request: JoinRequest, caller: Caller) -> JoinResponse:
@@ -92,7 +82,7 @@ class Joining:
             JoinRefused: the caller is not admitted.
             Unavailable: it cannot be decided at present.
         """
-        attempt = parse_attempt(request, caller, self._forbidden_keys)
+        attempt = await self._parse(request, caller)
         for _ in range(MAX_ATTEMPTS):
             stored = await self._find(attempt.token_name)
             try:
@@ -101,9 +91,21 @@ class Joining:
             except JoinRefused as refusal:
                 await self._record_refusal(stored, attempt, refusal)
                 raise
+            except BadParameter as error:
+                await self._record_refusal(stored, attempt, JoinRefused("bad_request", error.message))
+                raise
             except CompareFailed:
                 continue
         raise Unavailable("the token keeps changing while it is judged; try again")
+
+    async def _parse(self, request: JoinRequest, caller: Caller) -> JoinAttempt:
+        try:
+            return parse_attempt(request, caller, self._authority.reserved_keys)
+        except BadParameter as error:
+            event = audit.BOT_JOIN_FAILURE if request.role == SystemRole.BOT else audit.INSTANCE_JOIN_FAILURE
+            details = {"reason": "bad_request", "message": error.message, "remote_addr": caller.remote_addr}
+            await self._audit.emit(event, success=False, **details)
+            raise
 
     async def _admit(self, stored: StoredToken | None, attempt: JoinAttempt) -> JoinResponse:
         now = self._clock.now()

@@ -1,1 +1,37 @@
 """What the stored bytes mean: one module for each thing that is kept. Nothing here decides who may do what."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from teleport.auth.stores.authorities import AuthorityStore
+from teleport.auth.stores.ledger import Ledger
+from teleport.auth.stores.presence import PresenceStore
+from teleport.auth.stores.static_tokens import StaticTokenStore
+from teleport.auth.stores.tokens import TokenStore
+from teleport.backend.protocol import Backend
+from teleport.clock import Clock
+from teleport.pki.seal import Sealer
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """Everything that an auth server keeps."""
+
+    backend: Backend
+    authorities: AuthorityStore
+    tokens: TokenStore
+    static_tokens: StaticTokenStore
+    presence: PresenceStore
+    ledger: Ledger
+
+
+def build_stores(backend: Backend, sealer: Sealer, *, clock: Clock, retention: timedelta) -> Stores:
+    """Return the stores over one backend; `retention` is how long the ledger remembers."""
+    return Stores(
+        backend=backend,
+        authorities=AuthorityStore(backend=backend, sealer=sealer, clock=clock),
+        tokens=TokenStore(backend=backend, sealer=sealer),
+        static_tokens=StaticTokenStore(backend=backend, sealer=sealer),
+        presence=PresenceStore(backend=backend),
+        ledger=Ledger(backend=backend, retention=retention),
+    )

@@ -35,6 +35,11 @@ class PresenceStore:
         ]
         await self._write([*writes, *(Delete(key) for key in sorted(gone))])
 
+    async def put_server(self, server: Server, now: datetime) -> None:
+        """Store one record that stands for itself, as an auth server's."""
+        put = Put(_key(server.kind, server.name), encode(to_plain(server)), now + SERVER_LIFE)
+        await self._backend.commit([], [put])
+
     async def withdraw(self, host_id: str) -> None:
         """Remove all records of a host that says goodbye."""
         keys = [*await self._declared_by(host_id), _key("instance", host_id)]

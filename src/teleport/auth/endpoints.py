@@ -1,0 +1,120 @@
+"""The API at the border: from bytes and a certificate to a typed request and a caller who may make it, and back."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from pydantic import BaseModel, ValidationError
+
+from teleport.api.messages import JoinRequest
+from teleport.api.openapi import build_openapi
+from teleport.api.operations import (
+    JOIN,
+    MAX_ANONYMOUS_BODY_BYTES,
+    MAX_BODY_BYTES,
+    OPENAPI_PATH,
+    OPERATIONS,
+    Operation,
+)
+from teleport.auth.access import Caller, authorize
+from teleport.auth.authority import Authority
+from teleport.auth.callers import identify
+from teleport.auth.handlers import Handler
+from teleport.auth.join_limits import JoinLimits
+from teleport.clock import Clock
+from teleport.errors import BadParameter, JoinRefused, LimitExceeded, StorageError, TeleportError, Unavailable
+from teleport.resources.model import explain_validation
+from teleport.version import VERSION
+from teleport.web.call import Call, Reply, Route
+from teleport.web.metrics import Metrics
+
+
+class Endpoints:
+    """Makes a route of every operation.
+
+    Args:
+        table: who handles which operation.
+        authority: whose certificates callers show.
+        limits: what refused joins cost.
+        metrics: counts joins and heartbeats.
+        clock: the present, for the life of certificates.
+    """
+
+    def __init__(
+        self,
+        *,
+        table: Mapping[Operation[Any, Any], Handler],
+        authority: Authority,
+        limits: JoinLimits,
+        metrics: Metrics,
+        clock: Clock,
+    ) -> None:
+        self._table = table
+        self._authority = authority
+        self._limits = limits
+        self._metrics = metrics
+        self._clock = clock
+        self._openapi = orjson.dumps(build_openapi(OPERATIONS, VERSION))
+
+    def build_routes(self) -> list[Route]:
+        """Return the routes of the whole API."""
+        routes = [self._build_route(operation) for operation in OPERATIONS if operation is not JOIN]
+        join = Route(JOIN.path, JOIN.method, self._join, anonymous=True, max_body=MAX_ANONYMOUS_BODY_BYTES)
+        openapi = Route(OPENAPI_PATH, "GET", self._serve_openapi, anonymous=False, max_body=0)
+        return [*routes, join, openapi]
+
+    def _build_route(self, operation: Operation[Any, Any]) -> Route:
+        handler = self._table[operation]
+
+        async def handle(call: Call) -> Reply:
+            caller = self._identify(call)
+            if operation.kind is not None:
+                authorize(caller, operation.verb, operation.kind)
+            return _render(await handler(_parse(operation.request, call.body), caller))
+
+        max_body = MAX_ANONYMOUS_BODY_BYTES if operation.anonymous else MAX_BODY_BYTES
+        return Route(operation.path, operation.method, handle, operation.anonymous, max_body)
+
+    async def _join(self, call: Call) -> Reply:
+        """Join: the limit comes before anything is parsed, and the outcome is counted."""
+        address = call.peer.remote_addr
+        method = "unknown"
+        try:
+            self._limits.check(address)
+            caller = self._identify(call)
+            request: JoinRequest = _parse(JoinRequest, call.body)
+            answer = await self._table[JOIN](request, caller)
+        except LimitExceeded:
+            self._metrics.joins.labels(method, "refused", "limit_exceeded").inc()
+            raise
+        except TeleportError as error:
+            reason = error.reason if isinstance(error, JoinRefused) else error.code
+            self._metrics.joins.labels(method, "refused", reason).inc()
+            if not isinstance(error, Unavailable | StorageError):
+                await self._limits.charge(address)
+            raise
+        self._metrics.joins.labels(method, "success", "").inc()
+        return _render(answer, free_of_charge=True)
+
+    async def _serve_openapi(self, call: Call) -> Reply:
+        authorize(self._identify(call), "read", "openapi")
+        return Reply(200, self._openapi)
+
+    def _identify(self, call: Call) -> Caller:
+        return identify(call.peer.certificate_der, call.peer.remote_addr, authority=self._authority, clock=self._clock)
+
+
+def _parse(model: type[BaseModel], body: bytes) -> Any:  # noqa: ANN401 - of the model's type
+    """Return the body as a request.
+
+    Raises:
+        BadParameter: it is not JSON, or a field is missing, unknown or out of bounds; the message names it.
+    """
+    try:
+        return model.model_validate_json(body or b"{}")
+    except ValidationError as error:
+        raise BadParameter(explain_validation(error)) from error
+
+
+def _render(answer: BaseModel, *, free_of_charge: bool = False) -> Reply:
+    return Reply(200, answer.model_dump_json().encode(), free_of_charge=free_of_charge)

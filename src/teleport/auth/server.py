@@ -1,0 +1,302 @@
+"""The auth server's composition root: here, and only here, implementations are chosen and put together."""
+
+import logging
+import socket
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
+from functools import partial
+
+from teleport.api.identity import Identity
+from teleport.auth.audit import AuditLog
+from teleport.auth.authority import Authority
+from teleport.auth.background import follow, repeat, running
+from teleport.auth.callers import identify
+from teleport.auth.certificates import CertificateIssuing
+from teleport.auth.clock_guard import ClockGuard
+from teleport.auth.data_dir import load_host_id, load_seal_key, prepare_folder
+from teleport.auth.endpoints import Endpoints
+from teleport.auth.handlers import Handlers
+from teleport.auth.join_limits import JoinLimits
+from teleport.auth.joining import Joining
+from teleport.auth.presence import Heartbeats
+from teleport.auth.resources import AuthorityResources, PresenceResources, ResourceStore, TokenResources
+from teleport.auth.server_identity import RENEWAL, ServerIdentity, issue_local_identity, store_admin_identity
+from teleport.auth.stores import Stores, build_stores
+from teleport.auth.stores.authorities import PREFIX as AUTHORITIES
+from teleport.auth.stores.cluster import check_seal, decide_cluster_name
+from teleport.auth.stores.presence import SERVER_LIFE
+from teleport.auth.stores.static_tokens import KEY as STATIC_TOKENS
+from teleport.backend.catalog import open_backend
+from teleport.clock import Clock
+from teleport.config.settings import Settings
+from teleport.errors import AccessDenied
+from teleport.join.catalog import build_judges
+from teleport.join.method import JudgeContext
+from teleport.pki.seal import Sealer
+from teleport.resources.address import Address
+from teleport.resources.model import Metadata
+from teleport.resources.presence import SERVER_ROLES, Server, ServerSpec
+from teleport.resources.role import SystemRole
+from teleport.version import VERSION
+from teleport.web.call import Peer
+from teleport.web.limits import RateLimiter
+from teleport.web.listener import TlsListener
+from teleport.web.metrics import Metrics
+from teleport.web.readiness import Readiness
+from teleport.web.router import Router
+
+COMPONENT = "auth"
+AUDIT_COMPONENT = "audit"
+AUDIT_FILE = "audit.jsonl"
+ADMIN_IDENTITY_FILE = "admin.identity"
+SEAL_KEY_FILE = "seal.key"
+
+GRACE = timedelta(seconds=10)
+CLOCK_PERIOD = timedelta(seconds=10)
+LIMITS_PERIOD = timedelta(minutes=1)
+PRESENCE_PERIOD = SERVER_LIFE / 3
+
+logger = logging.getLogger(__name__)
+
+
+@asynccontextmanager
+async def open_auth_server(
+    settings: Settings, *, clock: Clock, readiness: Readiness, metrics: Metrics
+) -> AsyncIterator["AuthServer"]:
+    """Run an auth server for the time of a block.
+
+    Raises:
+        StorageError: the data directory or the store cannot be used.
+        SealError: the seal key is missing or wrong; nothing was changed.
+        BadParameter: the configuration contradicts what the cluster is.
+        Unavailable: the address cannot be listened on.
+    """
+    readiness.expect(COMPONENT)
+    guard = ClockGuard(clock)
+    async with AsyncExitStack() as stack:
+        stores = await _open_stores(settings, guard, stack)
+        server = AuthServer(
+            settings,
+            stores=stores,
+            authority=await _load_authority(settings, stores, guard),
+            clock=guard,
+            readiness=readiness,
+            metrics=metrics,
+        )
+        await server.start(stack)
+        readiness.succeed(COMPONENT)
+        logger.info("auth server of cluster %r listens on %s", server.cluster_name, settings.auth.listen_addr)
+        yield server
+
+
+async def _open_stores(settings: Settings, guard: ClockGuard, stack: AsyncExitStack) -> Stores:
+    prepare_folder(settings.data_dir)
+    folder = settings.storage.path or settings.data_dir / "backend"
+    backend = await open_backend(settings.storage.type, folder=folder, clock=guard)
+    stack.push_async_callback(backend.close)
+    await guard.load(backend)
+    sealer = Sealer(await load_seal_key(settings.auth.seal_key_file or settings.data_dir / SEAL_KEY_FILE, backend))
+    await check_seal(backend, sealer)
+    stores = build_stores(backend, sealer, clock=guard, retention=settings.auth.audit_retention)
+    await stores.static_tokens.replace([(entry.roles, entry.token) for entry in settings.auth.tokens])
+    return stores
+
+
+async def _load_authority(settings: Settings, stores: Stores, clock: Clock) -> Authority:
+    cluster_name = await decide_cluster_name(stores.backend, settings.auth.cluster_name, settings.nodename)
+    return Authority(
+        cluster_name=cluster_name,
+        authorities=await stores.authorities.load_or_create(cluster_name),
+        host_cert_ttl=settings.auth.host_cert_ttl,
+        clock=clock,
+    )
+
+
+class AuthServer:
+    """An auth server; `open_auth_server` makes and starts one.
+
+    Args:
+        settings: of the process.
+        stores: all that is kept.
+        authority: signs.
+        clock: one that never goes back.
+        readiness: told how the server fares.
+        metrics: of the process.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        stores: Stores,
+        authority: Authority,
+        clock: ClockGuard,
+        readiness: Readiness,
+        metrics: Metrics,
+    ) -> None:
+        self._settings = settings
+        self._stores = stores
+        self._authority = authority
+        self._clock = clock
+        self._readiness = readiness
+        self._metrics = metrics
+        self._host_id = load_host_id(settings.data_dir)
+        self._identity = ServerIdentity(authority=authority, host_id=self._host_id, names=_build_names(settings))
+        self._audit = AuditLog(
+            backend=stores.backend,
+            path=settings.data_dir / AUDIT_FILE,
+            clock=clock,
+            retention=settings.auth.audit_retention,
+            report=self._report_audit,
+        )
+        self._limits = JoinLimits(limits=settings.connection_limits, audit_log=self._audit, clock=clock)
+        self._listener = self._build_listener()
+
+    @property
+    def cluster_name(self) -> str:
+        """Return the cluster's name."""
+        return self._authority.cluster_name
+
+    @property
+    def local_address(self) -> Address:
+        """Return where a client on this host reaches the server."""
+        return Address(_reachable(self._settings.auth.listen_addr.host), self._listener.port)
+
+    def issue_identity(self, role: SystemRole) -> Identity:
+        """Make an identity for a service in this very process, which need not join."""
+        return issue_local_identity(self._authority, self._host_id, role)
+
+    async def start(self, stack: AsyncExitStack) -> None:
+        """Listen, and begin the work beside; the stack ends both, the listener first."""
+        await self._renew_identities()
+        await stack.enter_async_context(running(self._background(), partial(self._readiness.fail, COMPONENT)))
+        await self._listener.start()
+        stack.push_async_callback(self._listener.stop, GRACE)
+        await self._announce()
+
+    def _background(self) -> list[Coroutine[None, None, None]]:
+        backend = self._stores.backend
+        return [
+            self._audit.run(),
+            follow(backend, AUTHORITIES, self._take_over_authorities),
+            follow(backend, STATIC_TOKENS, self._stores.static_tokens.reload),
+            repeat("renewing the server's identity", RENEWAL, self._renew_identities),
+            repeat("saying that auth is alive", PRESENCE_PERIOD, self._announce),
+            repeat("remembering the time", CLOCK_PERIOD, partial(self._clock.store, backend)),
+            repeat("writing refused joins into the audit log", LIMITS_PERIOD, self._limits.flush),
+        ]
+
+    async def _renew_identities(self) -> None:
+        self._identity.renew()
+        store_admin_identity(self._settings.data_dir / ADMIN_IDENTITY_FILE, self._authority, self._host_id)
+
+    async def _take_over_authorities(self) -> None:
+        """Sign and trust by what is stored now, and cut the connections of those who are not trusted any more."""
+        self._authority.replace(await self._stores.authorities.load())
+        await self._renew_identities()
+        self._listener.close_where(self._is_not_trusted)
+
+    def _is_not_trusted(self, peer: Peer) -> bool:
+        try:
+            identify(peer.certificate_der, peer.remote_addr, authority=self._authority, clock=self._clock)
+        except AccessDenied:
+            return True
+        return False
+
+    async def _announce(self) -> None:
+        public = self._settings.auth.public_addrs
+        spec = ServerSpec(
+            host_id=self._host_id,
+            hostname=self._settings.nodename,
+            version=VERSION,
+            addr=str(Address(self._advertised_host(), self._listener.port)),
+            public_addr=str(public[0]) if public else "",
+        )
+        server = Server(kind="auth_server", metadata=Metadata(name=self._host_id), spec=spec)
+        await self._stores.presence.put_server(server, self._clock.now())
+
+    def _advertised_host(self) -> str:
+        return self._settings.advertise_ip or _outward_address(self._settings.auth.listen_addr.host)
+
+    def _build_listener(self) -> TlsListener:
+        limits = self._settings.connection_limits
+        endpoints = Endpoints(
+            table=self._build_handlers().table,
+            authority=self._authority,
+            limits=self._limits,
+            metrics=self._metrics,
+            clock=self._clock,
+        )
+        router = Router(
+            routes=endpoints.build_routes(),
+            limiter=RateLimiter(limits.anonymous_requests, self._clock),
+            clock=self._clock,
+            body_timeout=limits.request_timeout,
+        )
+        return TlsListener(
+            host=self._settings.auth.listen_addr.host,
+            port=self._settings.auth.listen_addr.port,
+            context=self._identity.context,
+            service=router,
+            metrics=self._metrics,
+            max_connections=limits.max_connections,
+            handshake_timeout=limits.handshake_timeout,
+        )
+
+    def _build_handlers(self) -> Handlers:
+        stores = self._stores
+        judges = build_judges(JudgeContext(cluster_name=self.cluster_name, clock=self._clock))
+        joining = Joining(
+            stores=stores,
+            judges=judges,
+            authority=self._authority,
+            audit_log=self._audit,
+            clock=self._clock,
+        )
+        by_kind: dict[str, ResourceStore] = {
+            kind: PresenceResources(presence=stores.presence, kind=kind) for kind in [*SERVER_ROLES, "instance"]
+        }
+        by_kind["cert_authority"] = AuthorityResources(authorities=stores.authorities)
+        by_kind["token"] = TokenResources(stores=stores, judges=judges, audit_log=self._audit, clock=self._clock)
+        return Handlers(
+            authority=self._authority,
+            joining=joining,
+            issuing=CertificateIssuing(authority=self._authority, audit_log=self._audit),
+            heartbeats=Heartbeats(presence=stores.presence, clock=self._clock),
+            stores=stores,
+            by_kind=by_kind,
+        )
+
+    def _report_audit(self, problem: str | None) -> None:
+        if problem is None:
+            self._readiness.succeed(AUDIT_COMPONENT)
+        else:
+            logger.error("%s", problem)
+            self._readiness.fail(AUDIT_COMPONENT, problem)
+
+
+def _build_names(settings: Settings) -> tuple[str, ...]:
+    hosts = [address.host for address in (*settings.auth.public_addrs, settings.auth.listen_addr)]
+    named = [host for host in hosts if host not in _EVERYWHERE]
+    return tuple(dict.fromkeys([*named, "localhost", "127.0.0.1", "::1"]))
+
+
+_EVERYWHERE = frozenset({"0.0.0.0", "::"})  # noqa: S104 - to recognise it
+
+
+def _reachable(listen_host: str) -> str:
+    """Return where a client on this host reaches what listens there."""
+    return "127.0.0.1" if listen_host in _EVERYWHERE else listen_host
+
+
+def _outward_address(listen_host: str) -> str:
+    """Return the address to show to other hosts: of the interface that leads out, if all are listened on."""
+    if listen_host not in _EVERYWHERE:
+        return listen_host
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # a datagram socket sends nothing when it connects
+        except OSError:
+            return "127.0.0.1"
+        return str(probe.getsockname()[0])
