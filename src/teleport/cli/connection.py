@@ -1,0 +1,110 @@
+"""Finding the cluster and proving to it who asks: by an identity file, or by the administrator's identity of this host."""
+
+import os
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from teleport.api.client import Client, connect
+from teleport.api.identity import Identity, load_identity
+from teleport.cli.flags import ClusterFlags
+from teleport.config.settings import AUTH_PORT, DEFAULT_CONFIG_PATH, DEFAULT_DATA_DIR
+from teleport.errors import AccessDenied, BadParameter, ConnectionFailed, NotFound
+from teleport.resources.address import Address, parse_address
+
+CONFIG_VARIABLE = "TELEPORT_CONFIG_FILE"
+ADMIN_IDENTITY = "admin.identity"
+"""What auth leaves in its data directory at start, for whoever may read there."""
+
+_LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where all interfaces are listened on, this one is dialled
+
+
+@dataclass(frozen=True, slots=True)
+class LocalAuth:
+    """The auth server of this host, as its configuration describes it."""
+
+    data_dir: Path
+    address: Address
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where the cluster is, and who asks there."""
+
+    address: Address
+    identity: Identity
+    is_local: bool
+
+
+@asynccontextmanager
+async def open_admin_client(flags: ClusterFlags) -> AsyncIterator[Client]:
+    """Make a client of the cluster that the flags, or this host's configuration, lead to.
+
+    Raises:
+        NotFound: there is no identity; the message says how to give one.
+        AccessDenied: the identity of this host is not for this user.
+        ConnectionFailed: the auth server does not answer.
+    """
+    target = find_cluster(flags, os.environ)
+    try:
+        async with connect(target.address, target.identity) as client:
+            yield client
+    except ConnectionFailed as error:
+        if not target.is_local:
+            raise
+        raise ConnectionFailed(f"{error.message}; is the auth server running on this host?") from error
+
+
+def find_cluster(
+    flags: ClusterFlags,
+    environ: Mapping[str, str],
+    *,
+    default_config: Path = DEFAULT_CONFIG_PATH,
+    default_data_dir: Path = DEFAULT_DATA_DIR,
+) -> Target:
+    """Return the cluster of the identity file; without one, that of the auth server on this host.
+
+    Raises:
+        BadParameter: the flags do not go together, or a file cannot be understood.
+        NotFound: there is neither an identity file nor an auth server.
+        AccessDenied: a file is not for this user.
+    """
+    address = parse_address(flags.auth_server, AUTH_PORT) if flags.auth_server else None
+    if flags.identity:
+        if address is None:
+            raise BadParameter("an identity file needs --auth-server=HOST:3025 beside it")
+        return Target(address, load_identity(Path(flags.identity)), is_local=False)
+    local = _find_local_auth(flags, environ, default_config, default_data_dir)
+    return Target(address or local.address, _load_admin_identity(local.data_dir), is_local=address is None)
+
+
+def _find_local_auth(
+    flags: ClusterFlags, environ: Mapping[str, str], default_config: Path, default_data_dir: Path
+) -> LocalAuth:
+    named = flags.config if flags.config is not None else environ.get(CONFIG_VARIABLE)
+    if named == "":
+        raise NotFound("no cluster is named: give --auth-server=HOST:3025 and -i IDENTITY-FILE")
+    path = default_config if named is None else Path(named)
+    try:
+        exists = path.exists()
+    except OSError as error:
+        raise AccessDenied(f"cannot look at {path}: {error.strerror}; try again with sudo") from error
+    if not exists and named is not None:
+        raise NotFound(f"there is no configuration file {path}")
+    return _read_local_auth(path) if exists else LocalAuth(default_data_dir, Address("127.0.0.1", AUTH_PORT))
+
+
+def _load_admin_identity(data_dir: Path) -> Identity:
+    path = data_dir / ADMIN_IDENTITY
+    try:
+        return load_identity(path)
+    except NotFound as error:
+        raise NotFound(
+            f"there is no auth server on this host: {path} does not exist. Start one with `teleport start`, "
+            "or give --auth-server=HOST:3025 and -i IDENTITY-FILE"
+        ) from error
+    except BadParameter as error:
+        if isinstance(error.__cause__, PermissionError):
+            raise AccessDenied(f"only the owner of {data_dir} may read {path}; try again with sudo") from error
+        raise

@@ -1,0 +1,15 @@
+"""The flags by which a tool is told where its cluster is."""
+
+from dataclasses import dataclass
+
+
+@dataclass(slots=True)
+class ClusterFlags:
+    """As they were typed; None where they were not."""
+
+    config: str | None = None
+    """A configuration file of an auth server on this host; empty means: do not look at one."""
+    auth_server: str | None = None
+    """`host:port`."""
+    identity: str | None = None
+    """The path of an identity file."""

@@ -1,0 +1,12 @@
+"""`tctl inventory`: the processes that have joined."""
+
+from teleport.cli.lazy import LazyGroup
+
+_HERE = "teleport.cli.tctl"
+
+inventory = LazyGroup(
+    name="inventory",
+    help="Look at the processes that have joined, whatever services they run.",
+    commands_at={"status": f"{_HERE}.inventory_status:status", "ls": f"{_HERE}.inventory_list:list_all"},
+    aliases={"list": "ls"},
+)

@@ -1,0 +1,37 @@
+"""The entry point of `tctl`: the table of its commands."""
+
+import sys
+
+from teleport.cli.console import run
+from teleport.cli.lazy import LazyGroup
+from teleport.cli.tctl.session import Session, build_global_options
+
+_HERE = "teleport.cli.tctl"
+
+tctl = LazyGroup(
+    name="tctl",
+    help="""Administer a Teleport cluster.
+
+    On the host of the auth server no flags are needed, only the right to read its data directory:
+    sudo tctl status. From elsewhere: tctl --auth-server=HOST:3025 -i IDENTITY-FILE status.
+    """,
+    params=build_global_options(),
+    commands_at={
+        "status": f"{_HERE}.status:status",
+        "tokens": f"{_HERE}.tokens:tokens",
+        "nodes": f"{_HERE}.nodes:nodes",
+        "get": f"{_HERE}.get:get",
+        "create": f"{_HERE}.create:create",
+        "edit": f"{_HERE}.edit:edit",
+        "rm": f"{_HERE}.remove:remove",
+        "inventory": f"{_HERE}.inventory:inventory",
+        "auth": f"{_HERE}.auth:auth",
+        "version": f"{_HERE}.version:version",
+    },
+    aliases={"del": "rm"},
+)
+
+
+def main() -> None:
+    """Run `tctl` on the process's arguments."""
+    sys.exit(run(tctl, name="tctl", invocation=Session()))

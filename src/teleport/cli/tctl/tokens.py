@@ -1,0 +1,17 @@
+"""`tctl tokens`: invitations for services."""
+
+from teleport.cli.lazy import LazyGroup
+
+_HERE = "teleport.cli.tctl"
+
+tokens = LazyGroup(
+    name="tokens",
+    help="Invite services, list the invitations that are open, and revoke them.",
+    commands_at={
+        "add": f"{_HERE}.token_add:add",
+        "ls": f"{_HERE}.token_list:list_all",
+        "rm": f"{_HERE}.token_remove:remove",
+        "uses": f"{_HERE}.token_uses:uses",
+    },
+    aliases={"del": "rm", "list": "ls"},
+)
