@@ -77,12 +77,12 @@ def _load_authorities(context: ssl.SSLContext, pems: Iterable[str]) -> None:
 
 
 def _load_identity(context: ssl.SSLContext, certificate_pem_chain: str, private_key_pem: str) -> None:
-    with _passing_file(certificate_pem_chain + "\n" + private_key_pem) as path:
-        try:
+    try:
+        with _passing_file(certificate_pem_chain + "\n" + private_key_pem) as path:
             # The password keeps OpenSSL from asking at the terminal for one, should the key be encrypted.
             context.load_cert_chain(path, password="")
-        except (ssl.SSLError, ValueError) as error:
-            raise BadParameter("the certificate and the private key are not PEM or do not fit together") from error
+    except (ssl.SSLError, ValueError) as error:
+        raise BadParameter("the certificate and the private key are not PEM or do not fit together") from error
 
 
 @contextmanager
