@@ -4,6 +4,7 @@ A new class is made only where somebody catches it, or where a client must be ab
 Messages are lower case, name the thing and, where that is known, what to do. They never contain a secret.
 """
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import ClassVar
 
@@ -29,6 +30,14 @@ class TooLarge(BadParameter):
     """An input is larger than the limit that is stated in the message."""
 
     code = "too_large"
+
+
+class BadConfiguration(BadParameter):
+    """The configuration has one or more problems; each is a sentence that starts with its line."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = tuple(problems)
 
 
 class Unauthenticated(TeleportError):

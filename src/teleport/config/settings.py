@@ -11,8 +11,10 @@ DEFAULT_CONFIG_PATH = Path("/etc/teleport.yaml")
 DEFAULT_DATA_DIR = Path("/var/lib/teleport")
 AUTH_PORT = 3025
 PROXY_WEB_PORT = 3080
+NODE_PORT = 3022
 YEAR = timedelta(days=365)
 HOST_CERT_TTL = 10 * YEAR
+AUTH_LISTEN_ADDR = Address("0.0.0.0", AUTH_PORT)  # noqa: S104 - the original's default
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,7 @@ class AuthSettings:
     enabled: bool = False
     cluster_name: str | None = None
     """Decided at the first start; the default is the node name."""
-    listen_addr: Address = Address("0.0.0.0", AUTH_PORT)  # noqa: S104 - the original's default
+    listen_addr: Address = AUTH_LISTEN_ADDR
     public_addrs: tuple[Address, ...] = ()
     """What agents dial; the first one is shown in invitations."""
     tokens: tuple[StaticToken, ...] = ()
