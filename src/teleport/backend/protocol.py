@@ -1,7 +1,10 @@
-"""What every backend can do, in one small transaction and four reads.
+"""What every backend can do, in one small transaction and three reads.
 
-Keys are text without control characters, parts joined by `/`. A revision is a number that grows with every change of
-the whole store, so that a later change always has the larger one. All writes of one commit share its revision.
+Keys are text without control characters, parts joined by `/`, ordered by code point. A revision is a number that grows
+with every change of the whole store and is never used again, so that a later change always has the larger one. All
+writes of one commit share its revision. An item is alive up to and including the instant of `expires`; after that it
+is absent for everyone at once, whether or not it was already removed. What is outside the bounds is refused with
+`BadParameter` before anything else happens.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -13,6 +16,8 @@ from typing import Protocol
 MAX_KEY_LENGTH = 512
 MAX_VALUE_BYTES = 1024 * 1024
 MAX_COMMIT_WRITES = 128
+MAX_COMMIT_CONDITIONS = 128
+MAX_RANGE_LIMIT = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +70,8 @@ class Event:
 class Backend(Protocol):
     """Storage that a cluster's auth servers share.
 
-    Every method may raise `Unavailable` (try again later) or `StorageError` (a person must look).
+    Every method may raise `BadParameter` (outside the bounds), `Unavailable` (try again later; a commit that ended so
+    may or may not have been done) or `StorageError` (a person must look). After `close` all of them are unavailable.
     """
 
     async def get(self, key: str) -> Item | None:
@@ -78,13 +84,15 @@ class Backend(Protocol):
         Args:
             prefix: what the keys start with.
             after: only keys beyond this one in the order asked for; the last key of a page gives the next page.
-            limit: at most so many items.
+            limit: at most so many items, up to `MAX_RANGE_LIMIT`.
             newest_first: the order of keys is reversed.
         """
         ...
 
     async def commit(self, conditions: Sequence[Condition], writes: Sequence[Write]) -> int:
         """Do all the writes at once and durably, if all the conditions hold; return the revision.
+
+        A key may be written once in a commit. Who reads after this has returned sees the writes.
 
         Raises:
             CompareFailed: a condition does not hold; nothing was written.
@@ -95,7 +103,8 @@ class Backend(Protocol):
         """Watch changes below the prefix.
 
         From the moment the context is entered every change is delivered once and in order, expiry included.
-        A consumer that falls too far behind gets `Unavailable` from the iterator and must read anew.
+        A consumer that falls too far behind, or whose backend is closed, gets `Unavailable` from the iterator and
+        must read anew.
         """
         ...
 
