@@ -1,0 +1,1 @@
+"""Certificates, keys, signatures and sealing; nothing else in the project imports the cryptography library."""
