@@ -153,9 +153,10 @@ class Section:
 
     def _report(self, key: str, node: yaml.Node) -> None:
         refused, ignored = REFUSED.get(self._path, {}), IGNORED.get(self._path, frozenset())
+        if key in refused.keys() | ignored and _is_switched_off(node):
+            return
         if key in refused:
-            if not _is_switched_off(node):
-                self.add_problem(key, f"not supported: {refused[key]}")
+            self.add_problem(key, f"not supported: {refused[key]}")
         elif key in ignored:
             self.add_warning(key, "has no effect here")
         else:

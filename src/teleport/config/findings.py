@@ -18,6 +18,11 @@ class Findings:
         self._warnings: list[tuple[int, str]] = []
 
     @property
+    def clean(self) -> bool:
+        """Tell whether nothing is wrong so far."""
+        return not self._problems
+
+    @property
     def full(self) -> bool:
         """Tell whether so much is wrong already that looking for more would only cost time."""
         return len(self._problems) >= MAX_PROBLEMS

@@ -12,6 +12,8 @@ DEFAULT_DATA_DIR = Path("/var/lib/teleport")
 AUTH_PORT = 3025
 PROXY_WEB_PORT = 3080
 NODE_PORT = 3022
+KUBE_PORT = 3026
+WINDOWS_DESKTOP_PORT = 3028
 YEAR = timedelta(days=365)
 HOST_CERT_TTL = 10 * YEAR
 AUTH_LISTEN_ADDR = Address("0.0.0.0", AUTH_PORT)  # noqa: S104 - the original's default
