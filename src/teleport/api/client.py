@@ -119,19 +119,17 @@ async def open_client(address: Address, trust: ServerTrust) -> AsyncIterator[Cli
         yield Client(session, address, trust)
 
 
-def trust_of(identity: Identity) -> KnownAuthority:
-    """Return the trust of somebody who has an identity already, and shows it."""
-    return KnownAuthority(
-        build_client_context(
-            ca_certificates=identity.host_ca_certificates,
-            certificate=identity.tls_certificate,
-            private_key=identity.tls_key,
-        )
+def build_identity_context(identity: Identity) -> ssl.SSLContext:
+    """Return the TLS context of somebody who shows an identity and talks to nobody but its cluster."""
+    return build_client_context(
+        ca_pems=identity.host_ca_certificates,
+        certificate_pem_chain=identity.tls_certificate,
+        private_key_pem=identity.tls_key,
     )
 
 
 @asynccontextmanager
 async def connect(address: Address, identity: Identity) -> AsyncIterator[Client]:
-    """Make a client that proves who it is by the identity, and talks to nobody but the identity's cluster."""
-    async with open_client(address, trust_of(identity)) as client:
+    """Make a client that proves who it is by the identity."""
+    async with open_client(address, KnownAuthority(build_identity_context(identity))) as client:
         yield client

@@ -38,6 +38,10 @@ class KnownAuthority:
     def __init__(self, context: ssl.SSLContext) -> None:
         self._context = context
 
+    def replace(self, context: ssl.SSLContext) -> None:
+        """Check new connections by another context; what is trusted or shown has changed."""
+        self._context = context
+
     def request_options(self) -> dict[str, object]:
         """Return the context, and the name that only auth servers and proxies have."""
         return {"ssl": self._context, "server_hostname": SERVER_NAME}

@@ -2,14 +2,14 @@
 
 import logging
 import socket
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Collection, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from functools import partial
 
-from teleport.api.identity import Identity
+from teleport.api.messages import JoinResponse, PublicKeys
 from teleport.auth.audit import AuditLog
-from teleport.auth.authority import Authority
+from teleport.auth.authority import Authority, HostGrant
 from teleport.auth.background import follow, repeat, running
 from teleport.auth.callers import identify
 from teleport.auth.certificates import CertificateIssuing
@@ -18,10 +18,11 @@ from teleport.auth.data_dir import load_host_id, load_seal_key, prepare_folder
 from teleport.auth.endpoints import Endpoints
 from teleport.auth.handlers import Handlers
 from teleport.auth.join_limits import JoinLimits
+from teleport.auth.join_request import parse_keys
 from teleport.auth.joining import Joining
 from teleport.auth.presence import Heartbeats
 from teleport.auth.resources import AuthorityResources, PresenceResources, ResourceStore, TokenResources
-from teleport.auth.server_identity import RENEWAL, ServerIdentity, issue_local_identity, store_admin_identity
+from teleport.auth.server_identity import RENEWAL, ServerIdentity, store_admin_identity
 from teleport.auth.stores import Stores, build_stores
 from teleport.auth.stores.authorities import PREFIX as AUTHORITIES
 from teleport.auth.stores.cluster import check_seal, decide_cluster_name
@@ -37,7 +38,7 @@ from teleport.pki.seal import Sealer
 from teleport.resources.address import Address
 from teleport.resources.model import Metadata
 from teleport.resources.presence import SERVER_ROLES, Server, ServerSpec
-from teleport.resources.role import SystemRole
+from teleport.resources.role import LOCAL_SERVICE_ROLES, SystemRole
 from teleport.version import VERSION
 from teleport.web.call import Peer
 from teleport.web.limits import RateLimiter
@@ -93,7 +94,7 @@ async def open_auth_server(
 async def _open_stores(settings: Settings, guard: ClockGuard, stack: AsyncExitStack) -> Stores:
     prepare_folder(settings.data_dir)
     folder = settings.storage.path or settings.data_dir / "backend"
-    backend = await open_backend(settings.storage.type, folder=folder, clock=guard)
+    backend = await open_backend(settings.storage.type, path=folder, clock=guard)
     stack.push_async_callback(backend.close)
     await guard.load(backend)
     sealer = Sealer(await load_seal_key(settings.auth.seal_key_file or settings.data_dir / SEAL_KEY_FILE, backend))
@@ -163,9 +164,17 @@ class AuthServer:
         """Return where a client on this host reaches the server."""
         return Address(_reachable(self._settings.auth.listen_addr.host), self._listener.port)
 
-    def issue_identity(self, role: SystemRole) -> Identity:
-        """Make an identity for a service in this very process, which need not join."""
-        return issue_local_identity(self._authority, self._host_id, role)
+    def admit_local(self, keys: PublicKeys, *, node_name: str, roles: Collection[SystemRole]) -> JoinResponse:
+        """Admit the agent in this very process, which is trusted as much as the auth server itself."""
+        grant = HostGrant(
+            host_id=self._host_id,
+            role=SystemRole.INSTANCE,
+            system_roles=tuple(sorted(LOCAL_SERVICE_ROLES.intersection(roles))),
+            node_name=node_name,
+        )
+        issued = self._authority.issue_host(grant, parse_keys(keys, self._authority.reserved_keys))
+        trust = self._authority.trust_bundle
+        return JoinResponse(host_id=self._host_id, certificates=issued.certificates, trust=trust)
 
     async def start(self, stack: AsyncExitStack) -> None:
         """Listen, and begin the work beside; the stack ends both, the listener first."""

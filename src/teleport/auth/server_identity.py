@@ -63,15 +63,13 @@ class ServerIdentity:
         )
 
 
-def issue_local_identity(
-    authority: Authority, host_id: str, role: SystemRole, ttl: timedelta | None = None
-) -> Identity:
-    """Make keys and certificates for somebody on the auth host itself, who need not join."""
+def store_admin_identity(path: Path, authority: Authority, host_id: str) -> None:
+    """Write the identity that `tctl` uses on the auth host; whoever may read the data directory may administer."""
     key, ssh_key = generate_private_key(), generate_ssh_private_key()
-    keys = CertifiedKeys(csr=parse_csr(build_csr(key, role)), ssh=parse_ssh_public_key(ssh_public_key_line(ssh_key)))
-    issued = authority.issue_host(HostGrant(host_id=host_id, role=role), keys, ttl)
+    keys = CertifiedKeys(csr=parse_csr(build_csr(key, "admin")), ssh=parse_ssh_public_key(ssh_public_key_line(ssh_key)))
+    issued = authority.issue_host(HostGrant(host_id=host_id, role=SystemRole.ADMIN), keys, LIFE)
     trust = authority.trust_bundle
-    return Identity(
+    identity = Identity(
         tls_key=private_key_to_pem(key),
         tls_certificate=issued.certificates.tls_certificate,
         ssh_key=ssh_private_key_to_pem(ssh_key),
@@ -79,9 +77,4 @@ def issue_local_identity(
         host_ca_certificates=trust.tls[AuthorityType.HOST],
         ssh_ca_keys=trust.ssh[AuthorityType.HOST],
     )
-
-
-def store_admin_identity(path: Path, authority: Authority, host_id: str) -> None:
-    """Write the identity that `tctl` uses on the auth host; whoever may read the data directory may administer."""
-    identity = issue_local_identity(authority, host_id, SystemRole.ADMIN, LIFE)
     write_private_file(path, render_identity_file(identity).encode())

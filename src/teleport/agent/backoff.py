@@ -1,0 +1,36 @@
+"""Waits between attempts that grow, and differ from agent to agent."""
+
+import asyncio
+import random
+from datetime import timedelta
+
+FIRST = timedelta(seconds=1)
+LONGEST = timedelta(seconds=60)
+
+
+class Backoff:
+    """From one second to a minute, each cut by up to a half so that a thousand agents do not come in step.
+
+    Args:
+        first: the first wait.
+        longest: no wait is longer.
+    """
+
+    def __init__(self, first: timedelta = FIRST, longest: timedelta = LONGEST) -> None:
+        self._first = first
+        self._longest = longest
+        self._next = first
+
+    def reset(self) -> None:
+        """Begin with the first wait again: an attempt succeeded."""
+        self._next = self._first
+
+    async def wait(self) -> None:
+        """Wait, and twice as long the next time."""
+        await sleep_about(self._next, at_least=0.5)
+        self._next = min(self._next * 2, self._longest)
+
+
+async def sleep_about(period: timedelta, *, at_least: float) -> None:
+    """Sleep for a random share of a period, between `at_least` of it and all of it."""
+    await asyncio.sleep(period.total_seconds() * random.uniform(at_least, 1))  # noqa: S311 - jitter, no secret

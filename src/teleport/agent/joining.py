@@ -1,0 +1,143 @@
+"""The agent's side of a join: whom it trusts, what it shows, and what it tells its operator when it is refused."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+from teleport.agent.identity import Keys
+from teleport.api.client import Client, build_identity_context, open_client
+from teleport.api.identity import Identity
+from teleport.api.messages import Empty, JoinRequest, JoinResponse, TrustResponse
+from teleport.api.operations import JOIN, TRUST
+from teleport.api.trust import KnownAuthority, PinnedConnection, ServerTrust
+from teleport.clock import Clock
+from teleport.config.settings import JoinParams, Settings
+from teleport.errors import BadParameter, JoinRefused, TeleportError, TrustError
+from teleport.resources.address import Address
+from teleport.resources.role import SystemRole
+from teleport.version import VERSION
+from teleport.web.tls import build_client_context
+
+CA_FILE = "ca.cert"
+MAX_CA_FILE_BYTES = 256 * 1024
+
+
+class VersionRefused(TeleportError):
+    """The agent is of a newer major version than auth; trying again does not help."""
+
+    code = "version"
+
+
+class Joiner(Protocol):
+    """A way to become part of the cluster."""
+
+    async def join(self, keys: Keys, known: Identity | None) -> JoinResponse:
+        """Join once.
+
+        Args:
+            keys: what shall be certified.
+            known: the identity of a process that has joined before, and keeps its host id.
+        """
+        ...
+
+
+class NetworkJoiner:
+    """Joins at an auth server with what the configuration says.
+
+    Args:
+        settings: of the process.
+        address: of the auth server.
+        params: which token, and by which method.
+        prove: returns the proof of that method, read anew for each attempt.
+        clock: the present.
+    """
+
+    def __init__(
+        self, *, settings: Settings, address: Address, params: JoinParams, prove: Callable[[], str], clock: Clock
+    ) -> None:
+        self._settings = settings
+        self._address = address
+        self._params = params
+        self._prove = prove
+        self._clock = clock
+
+    async def join(self, keys: Keys, known: Identity | None) -> JoinResponse:
+        """Join once; nothing secret is sent before the server is known to be the right one.
+
+        Raises:
+            TrustError: the server is not the one that is meant, or nothing says which one that is.
+            VersionRefused: the server is too old for this agent.
+            JoinRefused: auth does not admit this process.
+            ConnectionFailed, Unavailable, LimitExceeded: trying again may help.
+        """
+        trust = _trust_of(known) if known is not None else choose_trust(self._settings)
+        async with open_client(self._address, trust) as client:
+            return await self._join(client, trust, keys)
+
+    async def _join(self, client: Client, trust: ServerTrust, keys: Keys) -> JoinResponse:
+        server = await client.call(TRUST, Empty())
+        if isinstance(trust, PinnedConnection):
+            trust.verify(server.host_ca_certificates, cluster_name=server.cluster_name, clock=self._clock)
+        self._check_version(server)
+        request = JoinRequest(
+            token_name=self._params.token_name,
+            join_method=self._params.method,
+            role=SystemRole.INSTANCE,
+            node_name=self._settings.nodename,
+            keys=keys.build_public_keys(self._settings.nodename),
+            proof=self._prove(),
+            client_version=VERSION,
+        )
+        return await client.call(JOIN, request)
+
+    def _check_version(self, server: TrustResponse) -> None:
+        ours, theirs = (int(version.split(".")[0]) for version in (VERSION, server.server_version))
+        if ours > theirs and not self._settings.skip_version_check:
+            raise VersionRefused(
+                f"this is version {VERSION}, and the auth server is {server.server_version}: an agent may not be of a "
+                "newer major version; upgrade the auth server first, or use --skip-version-check"
+            )
+
+
+def _trust_of(known: Identity) -> ServerTrust:
+    return KnownAuthority(build_identity_context(known))
+
+
+def choose_trust(settings: Settings) -> ServerTrust:
+    """Return how the auth server is recognised at the first contact: by pins, by a CA file, or not at all if told so.
+
+    Raises:
+        TrustError: nothing says which server is the right one.
+    """
+    if settings.ca_pins:
+        return PinnedConnection(settings.ca_pins)
+    if settings.insecure_skip_ca_pin:
+        return PinnedConnection(())
+    ca_file = settings.data_dir / CA_FILE
+    certificates = _read_ca_file(ca_file)
+    if certificates is not None:
+        return KnownAuthority(build_client_context(ca_pems=[certificates]))
+    raise TrustError(
+        "nothing says which auth server is the right one, so the token is not sent: set teleport.ca_pin (or --ca-pin) "
+        f"to what `tctl status` shows, or put the CA certificate into {ca_file}"
+    )
+
+
+def _read_ca_file(path: Path) -> str | None:
+    try:
+        with path.open("rb") as file:
+            return file.read(MAX_CA_FILE_BYTES).decode("ascii")
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadParameter(f"cannot read CA certificates from {path}") from error
+
+
+def explain_failure(error: TeleportError) -> str:
+    """Say what an operator of this agent can do about a join that failed."""
+    if isinstance(error, JoinRefused):
+        return (
+            f"auth refused the join: {error.message}. Get a new token with `tctl tokens add --type=...` for the roles "
+            "of this process, or look at `tctl tokens uses` and the audit log on the auth server for the reason"
+        )
+    return error.message

@@ -1,0 +1,176 @@
+"""The life of an agent: identity first, then certificates for its services, then heartbeats until it is stopped."""
+
+import asyncio
+import logging
+import ssl
+from datetime import timedelta
+
+from teleport.agent.backoff import Backoff, sleep_about
+from teleport.agent.heartbeat import Heartbeat
+from teleport.agent.identity import AgentState, Joined, build_joined, generate_keys
+from teleport.agent.joining import Joiner, VersionRefused, explain_failure
+from teleport.agent.membership import Membership
+from teleport.agent.services import Service
+from teleport.agent.state import StateStore
+from teleport.api.client import Client, open_client
+from teleport.api.messages import Document
+from teleport.clock import Clock
+from teleport.config.settings import Settings
+from teleport.errors import AccessDenied, BadParameter, TeleportError, TrustError
+from teleport.pki.leaf import parse_leaf
+from teleport.resources.address import Address
+from teleport.resources.role import SystemRole
+from teleport.web.readiness import Readiness
+
+INSTANCE = "instance"
+"""The process itself, among the components that readiness tells of; each service is one by its role's name."""
+TRUST_PERIOD = timedelta(seconds=30)
+"""How soon agents know of a changed authority."""
+
+logger = logging.getLogger(__name__)
+
+
+class Agent:
+    """One process that serves something.
+
+    Args:
+        settings: of the process.
+        address: where auth is.
+        joiner: how to join; None where only an identity from before can help.
+        states: what is remembered over a restart.
+        readiness: told how the process and each service fare.
+        clock: the present.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        address: Address,
+        joiner: Joiner | None,
+        states: StateStore,
+        readiness: Readiness,
+        clock: Clock,
+    ) -> None:
+        self._settings = settings
+        self._address = address
+        self._joiner = joiner
+        self._states = states
+        self._readiness = readiness
+        self._clock = clock
+        self._services = [
+            Service(service, hostname=settings.nodename, on_change=self._announce_early)
+            for service in settings.services
+        ]
+        self._heartbeat: Heartbeat | None = None
+        for component in (INSTANCE, *(service.component for service in self._services)):
+            readiness.expect(component)
+
+    async def run(self) -> None:
+        """Live until cancelled, and say goodbye then.
+
+        Raises:
+            BadParameter: there is no identity from before, and nothing to join with.
+            VersionRefused: auth is too old for this agent.
+            StorageError: the state cannot be read or written.
+        """
+        joined = await self._obtain_identity()
+        membership = Membership(joined, states=self._states, hostname=self._settings.nodename)
+        async with open_client(self._address, membership.trust) as client:
+            self._heartbeat = heartbeat = Heartbeat(
+                client=client,
+                hostname=self._settings.nodename,
+                build_records=self._build_records,
+                report=self._report,
+            )
+            try:
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(heartbeat.run())
+                    group.create_task(self._keep_membership(membership, client))
+                    for service in self._services:
+                        group.create_task(service.run_label_commands())
+            finally:
+                await heartbeat.say_goodbye()
+
+    async def _obtain_identity(self) -> Joined:
+        state = self._states.load()
+        if state.joined is not None and not self._is_over(state.joined):
+            logger.info("using the identity of host %s from before; a token is not needed", state.joined.host_id)
+            return state.joined
+        if self._joiner is None:
+            raise BadParameter(
+                "this process has not joined a cluster yet and has no token: set teleport.join_params (or --token)"
+            )
+        keys = state.pending_keys or generate_keys()
+        self._states.store(AgentState(pending_keys=keys))
+        backoff = Backoff()
+        while True:
+            try:
+                joined = build_joined(keys, await self._joiner.join(keys, None))
+            except VersionRefused:
+                raise
+            except TeleportError as error:
+                logger.error("cannot join: %s", explain_failure(error))  # noqa: TRY400 - for operators, without a trace
+                await backoff.wait()
+            else:
+                self._states.store(AgentState(joined=joined))
+                logger.info("joined cluster %r as host %s", joined.trust.cluster_name, joined.host_id)
+                return joined
+
+    def _is_over(self, joined: Joined) -> bool:
+        certificate = joined.certificates[SystemRole.INSTANCE].tls_certificate
+        if parse_leaf(ssl.PEM_cert_to_DER_cert(certificate)).not_after > self._clock.now():
+            return False
+        logger.warning("the certificate of host %s has expired; joining anew", joined.host_id)
+        return True
+
+    async def _keep_membership(self, membership: Membership, client: Client) -> None:
+        """Get certificates for all services, and follow what the cluster trusts."""
+        backoff = Backoff()
+        while True:
+            try:
+                for service in self._services:
+                    await self._certify(membership, client, service)
+                await membership.follow_trust(client)
+            except TeleportError as error:
+                self._report(self._explain(error))
+                await backoff.wait()
+            else:
+                backoff.reset()
+                await sleep_about(TRUST_PERIOD, at_least=0.8)
+
+    async def _certify(self, membership: Membership, client: Client, service: Service) -> None:
+        if service.certified:
+            return
+        try:
+            await membership.certify(client, service.role, self._joiner)
+        except AccessDenied as error:
+            problem = f"service {service.component} cannot start: {explain_failure(error)}"
+            logger.error("%s", problem)  # noqa: TRY400 - for operators, without a trace
+            self._readiness.fail(service.component, problem)
+        else:
+            service.certified = True
+            self._readiness.succeed(service.component)
+            self._announce_early()
+
+    def _explain(self, error: TeleportError) -> str:
+        if isinstance(error, TrustError):
+            return (
+                f"{error.message}: the identity in {self._settings.data_dir} is of another cluster, or of this one "
+                "before it was made anew; stop, remove that folder, and join with a new token"
+            )
+        return error.message
+
+    def _announce_early(self) -> None:
+        if self._heartbeat is not None:
+            self._heartbeat.announce_early()
+
+    def _build_records(self) -> list[Document]:
+        return [record for service in self._services if service.certified for record in service.build_records()]
+
+    def _report(self, problem: str | None) -> None:
+        if problem is None:
+            self._readiness.succeed(INSTANCE)
+        else:
+            logger.warning("%s", problem)
+            self._readiness.fail(INSTANCE, problem)

@@ -1,0 +1,66 @@
+"""Where an agent's state is kept: a file in its data directory."""
+
+from pathlib import Path
+from typing import Protocol
+
+from pydantic import ValidationError
+
+from teleport.agent.identity import AgentState
+from teleport.errors import StorageError
+from teleport.private_file import write_private_file
+
+FOLDER_MODE = 0o700
+MAX_BYTES = 4 * 1024 * 1024
+
+
+class StateStore(Protocol):
+    """Keeps one document for an agent."""
+
+    def load(self) -> AgentState:
+        """Return what is remembered; an agent that never ran remembers nothing."""
+        ...
+
+    def store(self, state: AgentState) -> None:
+        """Remember the state, durably and as a whole."""
+        ...
+
+
+class FileState:
+    """The state in `<data_dir>/proc/state.json`, for nobody's eyes but the owner's.
+
+    Args:
+        data_dir: the process's data directory.
+    """
+
+    def __init__(self, data_dir: Path) -> None:
+        self._path = data_dir / "proc" / "state.json"
+
+    def load(self) -> AgentState:
+        """Return what is remembered.
+
+        Raises:
+            StorageError: the file cannot be read, or is not what an agent wrote.
+        """
+        try:
+            with self._path.open("rb") as file:
+                return AgentState.model_validate_json(file.read(MAX_BYTES))
+        except FileNotFoundError:
+            return AgentState()
+        except OSError as error:
+            raise StorageError(f"cannot read the agent's state {self._path}: {error.strerror}") from error
+        except ValidationError as error:
+            raise StorageError(
+                f"{self._path} does not hold an agent's state; remove it to join anew with a token"
+            ) from error
+
+    def store(self, state: AgentState) -> None:
+        """Remember the state.
+
+        Raises:
+            StorageError: the file cannot be written; the old one is still there.
+        """
+        try:
+            self._path.parent.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+            write_private_file(self._path, state.model_dump_json().encode())
+        except OSError as error:
+            raise StorageError(f"cannot write the agent's state {self._path}: {error.strerror}") from error

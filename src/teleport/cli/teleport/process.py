@@ -1,0 +1,150 @@
+"""One process: an auth server, an agent or both, what its watchers may ask, and how it ends."""
+
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import AsyncExitStack, contextmanager, suppress
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry
+
+from teleport.clock import SystemClock
+from teleport.config.settings import Settings
+from teleport.errors import BadParameter
+from teleport.web.diagnostics import Diagnostics
+from teleport.web.metrics import Metrics
+from teleport.web.readiness import Readiness
+
+if TYPE_CHECKING:
+    from teleport.agent.server import Agent
+    from teleport.auth.server import AuthServer
+
+logger = logging.getLogger(__name__)
+
+
+class Ending(Enum):
+    """Why a process ends."""
+
+    STOP = "stop"
+    RESTART = "restart"
+
+
+async def run_process(settings: Settings) -> Ending:
+    """Run everything that the settings switch on, until a signal ends it.
+
+    SIGTERM and SIGINT end the process gracefully; SIGHUP does the same and asks for a new start.
+
+    Raises:
+        TeleportError: something cannot run; everything else was stopped first.
+    """
+    for warning in settings.warnings:
+        logger.warning("%s", warning)
+    ending = _listen_to_signals()
+    async with AsyncExitStack() as stack:
+        stack.enter_context(_pid_file(settings.pid_file))
+        process = _Process(settings)
+        auth = await process.start(stack)
+        return await _until(ending, process.build_agent(auth))
+
+
+class _Process:
+    """What the parts of one process share."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._clock = SystemClock()
+        self._readiness = Readiness(self._clock)
+        self._registry = CollectorRegistry()
+        self._metrics = Metrics(self._registry)
+        self._metrics.follow(self._readiness)
+
+    async def start(self, stack: AsyncExitStack) -> "AuthServer | None":
+        if self._settings.diag_addr is not None:
+            diagnostics = Diagnostics(
+                host=self._settings.diag_addr.host,
+                port=self._settings.diag_addr.port,
+                readiness=self._readiness,
+                registry=self._registry,
+                clock=self._clock,
+            )
+            await diagnostics.start()
+            stack.push_async_callback(diagnostics.stop)
+        if not self._settings.auth.enabled:
+            return None
+        from teleport.auth.server import open_auth_server  # noqa: PLC0415 - an agent does not carry it in memory
+
+        server = open_auth_server(self._settings, clock=self._clock, readiness=self._readiness, metrics=self._metrics)
+        return await stack.enter_async_context(server)
+
+    def build_agent(self, auth: "AuthServer | None") -> "Agent | None":
+        """Return the agent for the services of this process, or None if it has none."""
+        if not self._settings.services:
+            return None
+        from teleport.agent.server import Agent  # noqa: PLC0415 - an auth server does not carry it in memory
+        from teleport.agent.state import FileState  # noqa: PLC0415 - the same
+        from teleport.cli.teleport.joiners import build_joiner  # noqa: PLC0415 - the same
+
+        address = auth.local_address if auth is not None else self._settings.auth_server
+        if address is None:
+            raise BadParameter(
+                "this version joins at the auth server itself: set teleport.auth_server instead of proxy_server"
+            )
+        return Agent(
+            self._settings,
+            address=address,
+            joiner=build_joiner(self._settings, auth, address, self._clock),
+            states=FileState(self._settings.data_dir),
+            readiness=self._readiness,
+            clock=self._clock,
+        )
+
+
+async def _until(ending: asyncio.Future[Ending], agent: "Agent | None") -> Ending:
+    """Return how the process shall end; an agent that cannot go on raises what is wrong."""
+    if agent is None:
+        return await ending
+    life = asyncio.create_task(agent.run())
+    try:
+        await asyncio.wait((ending, life), return_when=asyncio.FIRST_COMPLETED)
+        if life.done():
+            await life
+        return await ending
+    finally:
+        life.cancel()
+        with suppress(asyncio.CancelledError):
+            await life
+
+
+def _listen_to_signals() -> asyncio.Future[Ending]:
+    loop = asyncio.get_running_loop()
+    ending: asyncio.Future[Ending] = loop.create_future()
+
+    def end(how: Ending, name: str) -> None:
+        if not ending.done():
+            logger.info("%s: finishing what is in flight", name)
+            ending.set_result(how)
+
+    loop.add_signal_handler(signal.SIGTERM, end, Ending.STOP, "SIGTERM")
+    loop.add_signal_handler(signal.SIGINT, end, Ending.STOP, "SIGINT")
+    loop.add_signal_handler(signal.SIGHUP, end, Ending.RESTART, "SIGHUP")
+    return ending
+
+
+@contextmanager
+def _pid_file(path: Path | None) -> Iterator[None]:
+    """Keep the process's id in a file for the time of a block."""
+    if path is None:
+        yield
+        return
+    try:
+        path.write_text(f"{os.getpid()}\n", encoding="ascii")
+    except OSError as error:
+        raise BadParameter(f"cannot write the pid file {path}: {error.strerror}") from error
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
