@@ -1,4 +1,4 @@
-"""Finding the cluster and proving to it who asks: by an identity file, or by the administrator's identity of this host."""
+"""Finding the cluster, and proving to it who asks: by an identity file, or as the administrator of this host."""
 
 import os
 from collections.abc import AsyncIterator, Mapping
@@ -9,14 +9,16 @@ from pathlib import Path
 from teleport.api.client import Client, connect
 from teleport.api.identity import Identity, load_identity
 from teleport.cli.flags import ClusterFlags
+from teleport.config.load import load_settings
 from teleport.config.settings import AUTH_PORT, DEFAULT_CONFIG_PATH, DEFAULT_DATA_DIR
+from teleport.config.source import FILE_VARIABLE, Source, load_source
 from teleport.errors import AccessDenied, BadParameter, ConnectionFailed, NotFound
 from teleport.resources.address import Address, parse_address
 
-CONFIG_VARIABLE = "TELEPORT_CONFIG_FILE"
 ADMIN_IDENTITY = "admin.identity"
 """What auth leaves in its data directory at start, for whoever may read there."""
 
+_REMEDY = "give --auth-server=HOST:3025 and -i IDENTITY-FILE"
 _LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where all interfaces are listened on, this one is dialled
 
 
@@ -82,17 +84,31 @@ def find_cluster(
 def _find_local_auth(
     flags: ClusterFlags, environ: Mapping[str, str], default_config: Path, default_data_dir: Path
 ) -> LocalAuth:
-    named = flags.config if flags.config is not None else environ.get(CONFIG_VARIABLE)
+    named = environ.get(FILE_VARIABLE) if flags.config is None else flags.config
     if named == "":
-        raise NotFound("no cluster is named: give --auth-server=HOST:3025 and -i IDENTITY-FILE")
-    path = default_config if named is None else Path(named)
+        raise NotFound(f"no cluster is named: {_REMEDY}")
+    source = _load_source(Path(named) if named else None, environ, default_config)
+    if source is None:
+        return LocalAuth(default_data_dir, Address("127.0.0.1", AUTH_PORT))
+    settings = load_settings(source.text, hostname="localhost", origin=source.origin)
+    if not settings.auth.enabled:
+        raise NotFound(f"{source.origin} enables no auth server on this host: {_REMEDY}")
+    listening = settings.auth.listen_addr
+    return LocalAuth(settings.data_dir, Address(_LOOPBACK.get(listening.host, listening.host), listening.port))
+
+
+def _load_source(named: Path | None, environ: Mapping[str, str], default_config: Path) -> Source | None:
     try:
-        exists = path.exists()
-    except OSError as error:
-        raise AccessDenied(f"cannot look at {path}: {error.strerror}; try again with sudo") from error
-    if not exists and named is not None:
-        raise NotFound(f"there is no configuration file {path}")
-    return _read_local_auth(path) if exists else LocalAuth(default_data_dir, Address("127.0.0.1", AUTH_PORT))
+        return load_source(config=named, config_string=None, environ=environ, default_path=default_config)
+    except BadParameter as error:
+        _check_permission(error)
+        raise
+
+
+def _check_permission(error: BadParameter) -> None:
+    """Say what helps where a file is not for this user."""
+    if isinstance(error.__cause__, PermissionError):
+        raise AccessDenied(f"{error.message}; try again with sudo") from error
 
 
 def _load_admin_identity(data_dir: Path) -> Identity:
@@ -101,10 +117,9 @@ def _load_admin_identity(data_dir: Path) -> Identity:
         return load_identity(path)
     except NotFound as error:
         raise NotFound(
-            f"there is no auth server on this host: {path} does not exist. Start one with `teleport start`, "
-            "or give --auth-server=HOST:3025 and -i IDENTITY-FILE"
+            f"no auth server has been started on this host ({path} does not exist): "
+            f"start one with `teleport start --roles=auth`, or {_REMEDY}"
         ) from error
     except BadParameter as error:
-        if isinstance(error.__cause__, PermissionError):
-            raise AccessDenied(f"only the owner of {data_dir} may read {path}; try again with sudo") from error
+        _check_permission(error)
         raise

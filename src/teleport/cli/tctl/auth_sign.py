@@ -1,7 +1,5 @@
 """`tctl auth sign`."""
 
-import os
-import tempfile
 from datetime import timedelta
 from pathlib import Path
 
@@ -17,6 +15,7 @@ from teleport.config.duration import parse_duration
 from teleport.errors import AlreadyExists, BadParameter, NotFound
 from teleport.pki import keys
 from teleport.pki.csr import build_csr
+from teleport.private_file import write_private_file
 from teleport.resources.authority import AuthorityType
 from teleport.resources.model import check_name
 
@@ -110,22 +109,12 @@ def sign(
         host_ca_certificates=signed.trust.tls.get(AuthorityType.HOST, ()),
         ssh_ca_keys=signed.trust.ssh.get(AuthorityType.HOST, ()),
     )
-    _store(out, render_identity_file(identity), overwrite=overwrite)
+    _store(out, identity, overwrite=overwrite)
     click.echo(f"The identity of {user} has been written to {out}")
 
 
-def _store(path: Path, text: str, *, overwrite: bool) -> None:
-    """Write the file whole or not at all, readable by its owner only."""
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    temporary = Path(name)
+def _store(path: Path, identity: Identity, *, overwrite: bool) -> None:
     try:
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        if overwrite:
-            temporary.replace(path)
-        else:
-            path.hardlink_to(temporary)  # unlike a rename, this fails where somebody made the file meanwhile
-    finally:
-        temporary.unlink(missing_ok=True)
+        write_private_file(path, render_identity_file(identity).encode(), overwrite=overwrite)
+    except FileExistsError as error:
+        raise AlreadyExists(f"{path} exists already; choose another name or give --overwrite") from error

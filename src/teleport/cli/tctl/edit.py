@@ -76,4 +76,4 @@ def _keep_on_failure(file: EditFile) -> Iterator[None]:
     except CompareFailed as error:
         raise CompareFailed(f"the resource changed while it was edited; your text is in {file.keep()}") from error
     except TeleportError as error:
-        raise type(error)(f"{error.message}; your text is in {file.keep()}") from error
+        raise TeleportError(f"{error.message}; your text is in {file.keep()}") from error

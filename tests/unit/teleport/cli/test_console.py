@@ -9,7 +9,9 @@ from teleport.cli.console import Invocation, run
 from teleport.errors import NotFound
 
 
-def run_callback(monkeypatch: pytest.MonkeyPatch, callback: Callable[[], object], *args: str, debug: bool = False) -> int:
+def run_callback(
+    monkeypatch: pytest.MonkeyPatch, callback: Callable[[], object], *args: str, debug: bool = False
+) -> int:
     monkeypatch.setattr(sys, "argv", ["tool", *args])
     return run(click.Command("tool", callback=callback), name="tool", invocation=Invocation(debug=debug))
 
