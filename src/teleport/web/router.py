@@ -66,15 +66,19 @@ class Router:
         connection = request.protocol
         if not isinstance(connection, HttpConnection):
             raise TypeError("a request came in over a foreign connection")
+        # After a request whose end is in doubt, or that was not read to its end, the connection is of no more use.
+        sound = True
         try:
             reply = await self._answer(request, connection.peer)
+        except MalformedRequest as error:
+            reply = build_error_reply(error)
+            sound = False
         except Exception as error:  # noqa: BLE001 - the border: whatever it is becomes a status
             reply = build_error_reply(error)
         if _LOGGER.isEnabledFor(logging.DEBUG):
             path = request.raw_path if request.raw_path in self._routes else "an unknown path"
             _LOGGER.debug("%s %s %d %s", request.method, path, reply.status, connection.peer.remote_addr)
-        # What is left of a body that was refused is not worth parsing: the connection ends with the answer.
-        keep_alive = request.keep_alive and request.version == HttpVersion11 and request.content.is_eof()
+        keep_alive = sound and request.keep_alive and request.version == HttpVersion11 and request.content.is_eof()
         return WireResponse(reply, keep_alive=keep_alive, now=int(self._clock.now().timestamp()))
 
     async def _answer(self, request: web.BaseRequest, peer: Peer) -> Reply:

@@ -42,9 +42,9 @@ def test_the_worst_component_is_the_state_of_the_process(
 def test_a_component_that_broke_recovers_for_more_than_ten_seconds() -> None:
     case = Components("recovering")
     case.clock.advance(timedelta(seconds=10))
-    assert case.readiness.state is State.RECOVERING
+    assert case.readiness.report().state is State.RECOVERING
     case.clock.advance(timedelta(milliseconds=1))
-    assert case.readiness.state is State.OK
+    assert case.readiness.report().state is State.OK
 
 
 def test_success_while_recovering_does_not_start_the_wait_anew() -> None:
@@ -52,7 +52,7 @@ def test_success_while_recovering_does_not_start_the_wait_anew() -> None:
     case.clock.advance(timedelta(seconds=6))
     case.readiness.succeed("component-0")
     case.clock.advance(timedelta(seconds=5))
-    assert case.readiness.state is State.OK
+    assert case.readiness.report().state is State.OK
 
 
 def test_a_failure_while_recovering_starts_the_wait_anew() -> None:
@@ -61,17 +61,17 @@ def test_a_failure_while_recovering_starts_the_wait_anew() -> None:
     case.readiness.fail("component-0", "again")
     case.readiness.succeed("component-0")
     case.clock.advance(timedelta(seconds=9))
-    assert case.readiness.state is State.RECOVERING
+    assert case.readiness.report().state is State.RECOVERING
 
 
 def test_a_component_that_fails_before_it_ever_worked_is_degraded() -> None:
-    assert Components("degraded").readiness.state is State.DEGRADED
+    assert Components("degraded").readiness.report().state is State.DEGRADED
 
 
 def test_expecting_a_component_again_changes_nothing() -> None:
     case = Components("ok")
     case.readiness.expect("component-0")
-    assert case.readiness.state is State.OK
+    assert case.readiness.report().state is State.OK
 
 
 def test_the_report_names_every_degraded_component_and_why() -> None:
