@@ -10,7 +10,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID
 
 from teleport.errors import BadParameter, TooLarge
 from teleport.pki.foreign import FOREIGN_ERRORS
-from teleport.pki.syntax import Attributes, Extension, TbsCertificate, parse_name
+from teleport.pki.syntax import Attributes, AuthorityKeyIdentifier, Extension, TbsCertificate, parse_name
 
 MAX_CERTIFICATE_BYTES = 16 * 1024
 
@@ -80,14 +80,13 @@ def parse_statement(der: bytes) -> Statement:
         BadParameter: malformed, a CA, or with anything in it that our leaves do not have.
     """
     certificate, tbs = parse_certificate(der)
-    usage = _parse_usage(tbs.extensions)
+    values = _parse_extensions(tbs.extensions)
     try:
-        dns_names, ip_addresses = _parse_names(certificate)
-        key_id = certificate.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value.key_identifier
+        key_id = asn1.decode_der(AuthorityKeyIdentifier, values[ExtensionOID.AUTHORITY_KEY_IDENTIFIER]).key_identifier
+        has_names = ExtensionOID.SUBJECT_ALTERNATIVE_NAME in values
+        dns_names, ip_addresses = _parse_names(certificate) if has_names else ((), ())
     except FOREIGN_ERRORS as error:
         raise BadParameter("the certificate's extensions are malformed") from error
-    if not key_id:
-        raise BadParameter("the certificate does not say which key signed it")
     return Statement(
         subject=parse_name(tbs.subject),
         issuer=parse_name(tbs.issuer),
@@ -96,14 +95,14 @@ def parse_statement(der: bytes) -> Statement:
         serial=tbs.serial_number,
         not_before=tbs.validity.not_before.as_datetime(),
         not_after=tbs.validity.not_after.as_datetime(),
-        is_server=usage == CLIENT_AND_SERVER,
+        is_server=values[ExtensionOID.EXTENDED_KEY_USAGE] == CLIENT_AND_SERVER,
         dns_names=dns_names,
         ip_addresses=ip_addresses,
     )
 
 
-def _parse_usage(extensions: Sequence[Extension]) -> bytes:
-    """Check that exactly our extensions are there, and return the encoded extended key usage."""
+def _parse_extensions(extensions: Sequence[Extension]) -> dict[x509.ObjectIdentifier, bytes]:
+    """Check that exactly our extensions are there, and return their encoded values."""
     found = {extension.id: extension for extension in extensions}
     if len(found) != len(extensions) or not _REQUIRED <= found.keys() <= _ALLOWED:
         raise BadParameter("the certificate lacks an extension, or has one too many")
@@ -111,14 +110,11 @@ def _parse_usage(extensions: Sequence[Extension]) -> bytes:
         critical, values = _FIXED.get(oid, (False, frozenset({extension.value})))
         if extension.critical != critical or extension.value not in values:
             raise BadParameter(f"the certificate's extension {oid.dotted_string} is not as expected")
-    return found[ExtensionOID.EXTENDED_KEY_USAGE].value
+    return {oid: extension.value for oid, extension in found.items()}
 
 
 def _parse_names(certificate: x509.Certificate) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    try:
-        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except x509.ExtensionNotFound:
-        return (), ()
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     dns_names = tuple(names.get_values_for_type(x509.DNSName))
     ip_addresses = tuple(str(address) for address in names.get_values_for_type(x509.IPAddress))
     if len(dns_names) + len(ip_addresses) != len(list(names)):

@@ -49,7 +49,7 @@ def check_pins(pins: Sequence[str], certificates_pem: Sequence[str]) -> None:
         if not any([hmac.compare_digest(found, pin) for pin in pins]):  # noqa: C419 - every pin is compared, always
             raise TrustError(
                 f"the server's CA has pin {found}, which is none of the CA pins given. Either this is not the cluster "
-                "you mean, or its CA was rotated, which makes old pins worthless: get the present ones from `tctl status`"
+                "you mean, or its CA was rotated, which makes old pins dead: get the present ones from `tctl status`"
             )
 
 

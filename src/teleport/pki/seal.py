@@ -103,7 +103,7 @@ class Sealer:
             return self._cipher.decrypt(nonce, ciphertext, _associated_data(key, kind))
         except InvalidTag as error:
             raise SealError(
-                f"a stored {kind} cannot be opened with seal key {self.key_id}: it was sealed with another key, or changed"
+                f"a stored {kind} does not open with seal key {self.key_id}: it was sealed with another, or changed"
             ) from error
 
     def lookup_id(self, name: str) -> str:

@@ -5,21 +5,17 @@ import binascii
 import json
 import re
 import secrets
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import TypeAlias
 
-from cryptography.hazmat.primitives.serialization import (
-    SSHCertificate,
-    SSHCertificateBuilder,
-    SSHCertificateType,
-    load_ssh_public_key,
-)
+from cryptography.hazmat.primitives.serialization import load_ssh_public_key
 
-from teleport.errors import BadParameter, TeleportError, TooLarge
+from teleport.errors import BadParameter, TooLarge
 from teleport.pki.foreign import FOREIGN_ERRORS
 from teleport.pki.keys import SSH_CURVES, PublicKey, load_ssh_private_key, parse_public_key, public_key_fingerprint
 from teleport.pki.names import MAX_NAMES, parse_host_name, parse_host_names, unique
+from teleport.pki.ssh_certificate import SshCertificateType, SshStatement, sign_ssh_certificate
 from teleport.resources.authority import SshKeyPair
 from teleport.resources.model import check_name
 from teleport.resources.role import SystemRole
@@ -37,6 +33,7 @@ INTERNAL_PRINCIPAL = "-teleport-internal-join"
 """On every user certificate, as in the original: a certificate without principals would be good for all of them."""
 
 _LINE = re.compile(r"([a-z0-9@.-]{1,64}) ([A-Za-z0-9+/]{1,4000}={0,2})(?: [\x20-\x7e]{0,256})?\n?")
+_PERMISSIONS = (("permit-port-forwarding", ""), ("permit-pty", ""))
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -119,10 +116,6 @@ class SshSigner:
         self._key = load_ssh_private_key(pair.private_key)
         if self._key.public_key() != public_key:
             raise BadParameter("the SSH CA's private key does not belong to its public key")
-        self._host = SSHCertificateBuilder().type(SSHCertificateType.HOST)
-        self._user = SSHCertificateBuilder().type(SSHCertificateType.USER)
-        for extension in (b"permit-port-forwarding", b"permit-pty"):
-            self._user = self._user.add_extension(extension, b"")
 
     def sign_host(
         self,
@@ -152,11 +145,11 @@ class SshSigner:
             BadParameter: no principals, or it would end before it begins.
         """
         return self._sign(
-            self._host,
+            SshCertificateType.HOST,
             public_key,
             key_id=f"{host_id}.{cluster_name}",
-            principals=principals,
-            extensions={AUTHORITY_EXTENSION: cluster_name, ROLE_EXTENSION: role.value},
+            principals=tuple(principals),
+            extensions=((AUTHORITY_EXTENSION, cluster_name), (ROLE_EXTENSION, role.value)),
             validity=(not_before, not_after),
             serial=serial,
         )
@@ -191,54 +184,43 @@ class SshSigner:
         for name in (user, *principals):
             check_name(name, "user name")
         return self._sign(
-            self._user,
+            SshCertificateType.USER,
             public_key,
             key_id=user,
             principals=(*principals, INTERNAL_PRINCIPAL),
-            extensions={
-                "teleport-roles": json.dumps({"version": "v1", "roles": list(roles)}),
-                "teleport-route-to-cluster": cluster_name,
-            },
+            extensions=(
+                *_PERMISSIONS,
+                ("teleport-roles", json.dumps({"version": "v1", "roles": list(roles)})),
+                ("teleport-route-to-cluster", cluster_name),
+            ),
             validity=(not_before, not_after),
             serial=serial,
         )
 
     def _sign(
         self,
-        builder: SSHCertificateBuilder,
+        kind: SshCertificateType,
         public_key: SshPublicKey,
         *,
         key_id: str,
-        principals: Sequence[str],
-        extensions: Mapping[str, str],
+        principals: tuple[str, ...],
+        extensions: tuple[tuple[str, str], ...],
         validity: tuple[datetime, datetime],
         serial: int | None,
     ) -> str:
         if not 0 < len(principals) <= MAX_PRINCIPALS:
             raise BadParameter(f"an SSH certificate needs 1 to {MAX_PRINCIPALS} principals")
-        for name, value in extensions.items():
-            builder = builder.add_extension(name.encode(), value.encode())
-        try:
-            certificate = (
-                builder.public_key(public_key)
-                .serial(secrets.randbits(SERIAL_BITS) if serial is None else serial)
-                .key_id(key_id.encode())
-                .valid_principals([principal.encode() for principal in principals])
-                .valid_after(int(validity[0].timestamp()))
-                .valid_before(int(validity[1].timestamp()))
-                .sign(self._key)
-            )
-        except FOREIGN_ERRORS as error:
-            raise BadParameter("the SSH certificate cannot be made: its validity or serial number is off") from error
-        self._check(certificate, public_key, principals)
-        return certificate.public_bytes().decode("ascii")
-
-    def _check(self, certificate: SSHCertificate, public_key: SshPublicKey, principals: Sequence[str]) -> None:
-        """Compare the certificate, read back from its bytes, with what was decided.
-
-        Raises:
-            TeleportError: it states something else; it must not leave.
-        """
-        found = (certificate.public_key(), certificate.valid_principals, certificate.signature_key())
-        if found != (public_key, [principal.encode() for principal in principals], self._key.public_key()):
-            raise TeleportError("an SSH certificate was signed that does not state what was decided")
+        valid_after, valid_before = (int(moment.timestamp()) for moment in validity)
+        if not 0 <= valid_after < valid_before:
+            raise BadParameter("the SSH certificate would end before it begins")
+        statement = SshStatement(
+            type=kind,
+            public_key=public_key,
+            serial=secrets.randbits(SERIAL_BITS) if serial is None else serial,
+            key_id=key_id,
+            principals=principals,
+            valid_after=valid_after,
+            valid_before=valid_before,
+            extensions=extensions,
+        )
+        return sign_ssh_certificate(statement, self._key)

@@ -71,6 +71,13 @@ class TbsCertificate:
 
 
 @asn1.sequence
+class AuthorityKeyIdentifier:
+    """Which key signed (RFC 5280, 4.2.1.1); the other two ways to say it are not used."""
+
+    key_identifier: Annotated[bytes, asn1.Implicit(0)]
+
+
+@asn1.sequence
 class Certificate:
     """What is signed, and the signature."""
 
