@@ -6,6 +6,6 @@ _HERE = "teleport.cli.tctl"
 
 auth = LazyGroup(
     name="auth",
-    help="Export the certificate authorities' public keys, and sign identities.",
+    help="Export authorities' public keys, and sign identities.",
     commands_at={"export": f"{_HERE}.auth_export:export", "sign": f"{_HERE}.auth_sign:sign"},
 )

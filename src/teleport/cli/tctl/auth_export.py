@@ -40,7 +40,10 @@ DEFAULT_TYPES = ("user", "host")
 @click.option("--keys", is_flag=True, help="Refused: private keys never leave the auth server.")
 @click.pass_obj
 def export(session: Session, *, kind: str | None, fingerprint: str | None, keys: bool) -> None:
-    """Print the public keys of certificate authorities: lines for OpenSSH, or certificates for TLS."""
+    """Print the public keys of certificate authorities.
+
+    They come as lines for OpenSSH, or as certificates for TLS.
+    """
     if keys:
         raise AccessDenied("private keys of certificate authorities never leave the auth server")
     bundle = ask(session, get_trust_bundle)

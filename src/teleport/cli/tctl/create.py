@@ -29,9 +29,10 @@ from teleport.resources.token import Token
 @click.option("-f", "--force", is_flag=True, help="Replace a resource that exists already.")
 @click.pass_obj
 def create(session: Session, *, file: BinaryIO, force: bool) -> None:
-    """Create the resources of a YAML or JSON FILE, or of the standard input.
+    """Create the resources of a YAML or JSON file.
 
-    The file may hold several documents, separated by ---. Nothing is created if one of them cannot be read.
+    Without FILE the standard input is read. The input may hold several documents, separated by ---. Nothing is
+    created if one of them cannot be read.
     """
     resources = list(parse_resources(_read(file)))
     if not resources:

@@ -28,9 +28,10 @@ from teleport.resources.strict_yaml import render_yaml
 @click.argument("reference", metavar="KIND/NAME", callback=parsed(parse_one))
 @click.pass_obj
 def edit(session: Session, *, reference: Reference) -> None:
-    """Change a resource in an editor: TELEPORT_EDITOR, VISUAL, EDITOR or vi, the first that is set.
+    """Change a resource in an editor.
 
-    The editor shows the whole resource, a token's secret included. If the resource changes elsewhere in the meantime,
+    The editor is the first that is set of TELEPORT_EDITOR, VISUAL and EDITOR, or vi. It shows the whole resource,
+    a token's secret included. If the resource changes elsewhere in the meantime,
     nothing is overwritten.
     """
 

@@ -27,7 +27,10 @@ from teleport.resources.token import safe_name
 @with_secrets_option
 @click.pass_obj
 def get(session: Session, *, references: list[Reference], output_format: str, with_secrets: bool) -> None:
-    """Print resources, all of a kind or one by its name; what lets somebody in is masked."""
+    """Print resources, all of a kind or one by its name.
+
+    What lets somebody in is masked.
+    """
 
     async def work(client: ApiClient) -> list[Document]:
         found = [await _load(client, reference, with_secrets=with_secrets) for reference in references]

@@ -6,7 +6,7 @@ _HERE = "teleport.cli.tctl"
 
 inventory = LazyGroup(
     name="inventory",
-    help="Look at the processes that have joined, whatever services they run.",
+    help="Look at the processes that have joined.",
     commands_at={"status": f"{_HERE}.inventory_status:status", "ls": f"{_HERE}.inventory_list:list_all"},
     aliases={"list": "ls"},
 )

@@ -21,7 +21,7 @@ from teleport.resources.presence import Instance
 @format_option("text", "json")
 @click.pass_obj
 def status(session: Session, *, connected: bool, output_format: str) -> None:
-    """Count the processes that have joined and are alive, by version and by service."""
+    """Count the processes that are alive, by version and service."""
     instances = ask(session, list_instances)
     if output_format == "json":
         plain: Any = [to_plain(instance) for instance in instances] if connected else _count(instances)

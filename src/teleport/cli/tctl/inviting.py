@@ -17,7 +17,14 @@ from teleport.errors import AlreadyExists, BadParameter, Unavailable
 from teleport.resources.codec import to_plain
 from teleport.resources.model import Metadata, check_name
 from teleport.resources.role import SystemRole, parse_roles
-from teleport.resources.token import SAFE_SECRET_LENGTH, TOKEN_METHOD, Token, TokenSpec, generate_token_name
+from teleport.resources.token import (
+    MIN_SECRET_LENGTH,
+    SAFE_SECRET_LENGTH,
+    TOKEN_METHOD,
+    Token,
+    TokenSpec,
+    generate_token_name,
+)
 
 MAX_TTL = timedelta(days=100 * 365)
 
@@ -89,7 +96,7 @@ def _check_value(value: str | None) -> None:
     check_name(value, "the token's value")
     if UNSAFE.search(value):
         raise BadParameter("the token's value contains a character that cannot be printed")
-    if len(value) < SAFE_SECRET_LENGTH:
+    if MIN_SECRET_LENGTH <= len(value) < SAFE_SECRET_LENGTH:  # auth refuses what is shorter still
         click.echo(
             f"WARNING: a token of {len(value)} characters can be guessed; choose at least {SAFE_SECRET_LENGTH}, "
             "or leave the choice to tctl",

@@ -10,10 +10,18 @@ _HERE = "teleport.cli.tctl"
 
 tctl = LazyGroup(
     name="tctl",
-    help="""Administer a Teleport cluster.
+    help="""\
+    Administer a Teleport cluster.
 
     On the host of the auth server no flags are needed, only the right to read its data directory:
-    sudo tctl status. From elsewhere: tctl --auth-server=HOST:3025 -i IDENTITY-FILE status.
+
+    \b
+      sudo tctl status
+
+    From elsewhere it takes an identity file:
+
+    \b
+      tctl --auth-server=HOST:3025 -i IDENTITY-FILE status
     """,
     params=build_global_options(),
     commands_at={

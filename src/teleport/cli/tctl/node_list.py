@@ -42,7 +42,10 @@ def parse_search(text: str) -> list[str]:
 @format_option("text", "json", "yaml")
 @click.pass_obj
 def list_all(session: Session, *, labels: dict[str, str], verbose: bool, search: list[str], output_format: str) -> None:
-    """List the SSH services that are alive, all of them or those with all of the given LABELS (env=prod,team=core)."""
+    """List the SSH services that are alive.
+
+    LABELS, as env=prod,team=core, leave only those that have them all.
+    """
 
     async def work(client: ApiClient) -> list[Server]:
         return await list_servers(client, "node")

@@ -28,7 +28,10 @@ class ClusterStatus:
 @format_option("text", "json", "yaml")
 @click.pass_obj
 def status(session: Session, *, output_format: str) -> None:
-    """Show the cluster's name and version, its certificate authorities, and the CA pins that joining services need."""
+    """Show the cluster's version, its authorities and its CA pins.
+
+    Services that join by talking to the auth server directly need the CA pins, all of them.
+    """
     found = ask(session, _load)
     if output_format == "text":
         click.echo(render_pairs(_build_pairs(found)), nl=False)

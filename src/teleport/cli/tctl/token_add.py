@@ -36,9 +36,9 @@ from teleport.resources.strict_yaml import render_yaml
 @click.option("--ttl", default="30m", show_default=True, callback=parsed(parse_ttl), help="Life, as 5m or 1h30m.")
 @click.option("--app-name", default="example-app", show_default=True, help="Application that the text shall name.")
 @click.option("--app-uri", default="http://localhost:8080", show_default=True, help="Its address.")
-@click.option("--db-name", default="example-db", help="Database that the text shall name.")
-@click.option("--db-protocol", default="postgres", help="Its protocol.")
-@click.option("--db-uri", default="localhost:5432", help="Its address.")
+@click.option("--db-name", default="example-db", show_default=True, help="Database that the text shall name.")
+@click.option("--db-protocol", default="postgres", show_default=True, help="Its protocol.")
+@click.option("--db-uri", default="localhost:5432", show_default=True, help="Its address.")
 @click.option(
     "--format", "output_format", type=click.Choice(["text", "json", "yaml"]), help="The token only, or an object."
 )

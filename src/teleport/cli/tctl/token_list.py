@@ -23,7 +23,10 @@ from teleport.resources.token import Token
 @click.option("--labels", default="", callback=parsed(parse_labels), help="Only tokens with all of these labels.")
 @click.pass_obj
 def list_all(session: Session, *, output_format: str | None, with_secrets: bool, labels: dict[str, str]) -> None:
-    """List the tokens that can be used at present; what lets somebody in is masked."""
+    """List the tokens that can be used at present.
+
+    What lets somebody in is masked.
+    """
 
     async def work(client: ApiClient) -> list[Token]:
         return await list_tokens(client, with_secrets=with_secrets)

@@ -14,7 +14,10 @@ from teleport.cli.tctl.token_name import find_token_name
 @click.argument("token")
 @click.pass_obj
 def remove(session: Session, *, token: str) -> None:
-    """Revoke a token, named in full or as `tctl tokens ls` shows it; nobody can join with it from then on."""
+    """Revoke a token: nobody can join with it any more.
+
+    It is named in full, or as `tctl tokens ls` shows it.
+    """
 
     async def work(client: ApiClient) -> None:
         await delete(client, "token", await find_token_name(client, token))

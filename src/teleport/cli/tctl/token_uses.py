@@ -24,7 +24,10 @@ HEADER = ("Time (UTC)", "Host ID", "Remote Address", "Role", "Outcome")
 @format_option("text", "json", "yaml")
 @click.pass_obj
 def uses(session: Session, *, token: str, limit: int, output_format: str) -> None:
-    """Show who used a token, newest first: when, which host, from where, and what came of it."""
+    """Show who used a token, newest first.
+
+    Each line tells when, which host, from where, and what came of it: success, or the reason of the refusal.
+    """
 
     async def work(client: ApiClient) -> tuple[TokenUse, ...]:
         name = await find_token_name(client, token)

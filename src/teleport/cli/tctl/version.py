@@ -8,5 +8,8 @@ from teleport.version import render_version
 
 @click.command("version", cls=TctlCommand, examples=["tctl version"])
 def version() -> None:
-    """Print the version of this tool; `tctl status` tells the cluster's."""
+    """Print the version of this tool.
+
+    `tctl status` tells the cluster's.
+    """
     click.echo(render_version())

@@ -4,11 +4,12 @@ from collections.abc import Iterator
 
 import click
 import pytest
+from click.testing import CliRunner
 
 from support.fake_cluster import FakeCluster, run_tctl, tctl_output
 from teleport.cli.lazy import LazyGroup
 from teleport.cli.tctl.main import tctl
-from teleport.cli.tctl.session import TctlCommand
+from teleport.cli.tctl.session import Session, TctlCommand
 
 HEAVY = (
     "aiohttp",
@@ -94,7 +95,9 @@ def test_global_flags_stand_before_or_after_the_command(after: bool) -> None:
 
 def test_debug_stands_before_or_after_the_command_too() -> None:
     for args in (["-d", "version"], ["version", "--debug"]):
-        assert run_tctl(FakeCluster(), *args).exit_code == 0
+        session = Session()
+        assert CliRunner().invoke(tctl, args, obj=session).exit_code == 0
+        assert session.debug
 
 
 @pytest.mark.parametrize("args", [["nonsense"], ["tokens", "nonsense"], ["--nonsense"]])

@@ -100,7 +100,7 @@ def test_case_gen_003_a_taken_value_is_refused_with_a_hint_and_without_the_secre
     assert "0123456789" not in error.message
 
 
-@pytest.mark.parametrize(("length", "warned"), [(15, True), (16, False)])
+@pytest.mark.parametrize(("length", "warned"), [(7, False), (8, True), (15, True), (16, False)])
 def test_a_value_shorter_than_16_characters_is_warned_of(cluster: FakeCluster, length: int, warned: bool) -> None:
     result = run_tctl(cluster, "tokens", "add", "--type=node", "--value=" + "x" * length, "--format=text")
     assert result.exit_code == 0

@@ -5,6 +5,7 @@ import pytest
 import yaml
 
 from support.fake_cluster import NOW, FakeCluster, run_tctl, tctl_output
+from teleport.errors import ConnectionFailed
 from teleport.resources.role import SystemRole
 
 NODE = "abcd123-insecure-do-not-use-this"
@@ -100,6 +101,11 @@ def test_the_remaining_time_is_rounded_to_seconds(remaining: float, shown: str) 
 def test_all_pages_are_read(cluster: FakeCluster) -> None:
     cluster.page_size = 1
     assert len(json.loads(tctl_output(cluster, "tokens", "ls", "--format=json"))) == 2
+
+
+def test_a_server_that_repeats_a_page_does_not_hold_us_forever(cluster: FakeCluster) -> None:
+    cluster.page_size = 0
+    assert isinstance(run_tctl(cluster, "tokens", "ls").exception, ConnectionFailed)
 
 
 def test_hostile_63_a_label_cannot_steer_the_terminal(cluster: FakeCluster) -> None:
