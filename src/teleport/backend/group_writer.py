@@ -1,6 +1,7 @@
 """A thread that writes in groups: whatever waits while one group becomes durable forms the next one."""
 
 import asyncio
+import contextlib
 import logging
 import queue
 import threading
@@ -30,7 +31,7 @@ class GroupWriter:
 
     Args:
         write: does a group of transactions durably; returns one result for each. It runs on the thread.
-        finish: is called on the thread after the last group.
+        finish: is called on the thread after the last group, and raises nothing.
         publish: is called on the loop with the outcome of every transaction, in the order in which they were done.
     """
 
@@ -78,9 +79,13 @@ class GroupWriter:
     def _run(self) -> None:
         while group := self._take_group():
             results = self._write_safely([job.transaction for job in group])
-            self._loop.call_soon_threadsafe(self._deliver, group, results)
+            self._report(self._deliver, group, results)
         self._finish()
-        self._loop.call_soon_threadsafe(self._finished.set_result, None)
+        self._report(self._finished.set_result, None)
+
+    def _report(self, callback: Callable[..., None], *values: object) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop has ended, and with it all who waited
+            self._loop.call_soon_threadsafe(callback, *values)
 
     def _take_group(self) -> list[_Job]:
         """Wait for a first transaction and take what else is there; an empty group is the end."""

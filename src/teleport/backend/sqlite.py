@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import logging
 import sqlite3
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -182,18 +182,11 @@ class _Database:
 
     def write(self, transactions: Sequence[Transaction]) -> Sequence[Result]:
         """Do a group of transactions with one flush to disk; one whose conditions fail leaves the others alone."""
-        before = self._revision
         try:
-            self._connection.execute("BEGIN IMMEDIATE")
-            results = [self._do(transaction) for transaction in transactions]
-            if self._revision != before:
-                self._connection.execute("UPDATE latest SET revision = ?", (self._revision,))
-            self._connection.execute("COMMIT")
+            with self._transaction():
+                return [self._do(transaction) for transaction in transactions]
         except sqlite3.Error as error:
-            self._revision = before
-            self._roll_back()
             return [_translate(error, self.path) for _ in transactions]
-        return results
 
     def close(self) -> None:
         """Fold the write-ahead log into the file, and let the folder go."""
@@ -212,17 +205,29 @@ class _Database:
         problems = [row[0] for row in connection.execute("PRAGMA quick_check(1)")]
         if problems != ["ok"]:
             raise StorageError(_advise_restore(self.path, problems[0]))
-        connection.execute("BEGIN IMMEDIATE")
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
-        is_new = not connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
-        if is_new:
-            for statement in _SCHEMA:
-                connection.execute(statement)
-        elif version != SCHEMA_VERSION:
-            raise StorageError(f"{self.path} has format {version}, this version of the software knows {SCHEMA_VERSION}")
-        connection.execute("UPDATE latest SET revision = revision + 1")
-        self._revision = connection.execute("SELECT revision FROM latest").fetchone()[0]
-        connection.execute("COMMIT")
+        with self._transaction():
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+            if not connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
+                for statement in _SCHEMA:
+                    connection.execute(statement)
+            elif version != SCHEMA_VERSION:
+                raise StorageError(f"{self.path} has format {version}, but this version knows {SCHEMA_VERSION} only")
+            self._revision = connection.execute("SELECT revision FROM latest").fetchone()[0] + 1
+
+    @contextlib.contextmanager
+    def _transaction(self) -> Iterator[None]:
+        before = self._revision
+        try:
+            self._connection.execute("BEGIN IMMEDIATE")
+            yield
+            if self._revision != before:
+                self._connection.execute("UPDATE latest SET revision = ?", (self._revision,))
+            self._connection.execute("COMMIT")
+        except BaseException:
+            self._revision = before
+            with contextlib.suppress(sqlite3.Error):  # what led here is the error to tell
+                self._connection.rollback()
+            raise
 
     def _do(self, transaction: Transaction) -> Result:
         try:
@@ -244,11 +249,6 @@ class _Database:
         else:
             expires = None if event.item.expires is None else _count(event.item.expires)
             self._connection.execute(_PUT, (event.key, event.item.value, event.revision, expires))
-
-    def _roll_back(self) -> None:
-        with contextlib.suppress(sqlite3.Error):  # the error that led here is the one to tell
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
 
 
 def _connect(path: Path, *, busy_timeout: timedelta) -> sqlite3.Connection:
