@@ -7,6 +7,7 @@ from teleport.errors import BadParameter
 from teleport.resources.address import Address, parse_address
 
 MAX_NODENAME = 255
+MAX_ADDRESS = 300
 DIAG_PORT = 3000
 
 _NODENAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
@@ -63,4 +64,6 @@ def parse_address_or_host(text: str) -> str:
 def _parse(text: str, default_port: int) -> Address:
     if not text.strip():
         raise BadParameter("an address is empty")
+    if len(text) > MAX_ADDRESS:
+        raise BadParameter(f"an address is longer than {MAX_ADDRESS} characters")
     return parse_address(text, default_port)

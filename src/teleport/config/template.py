@@ -56,11 +56,13 @@ class _Flow(list[str]):
     __slots__ = ()
 
 
-class _Dumper(yaml.SafeDumper):
+class _Dumper(yaml.CSafeDumper):
     """Writes the file in the original's style."""
 
 
-_Dumper.add_representer(_Quoted, lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", text, style='"'))
+_Dumper.add_representer(
+    _Quoted, lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", str(text), style='"')
+)
 _Dumper.add_representer(
     _Flow, lambda dumper, items: dumper.represent_sequence("tag:yaml.org,2002:seq", items, flow_style=True)
 )
@@ -92,14 +94,12 @@ def render_template(template: Template) -> str:
     """
     check_template(template)
     document = {"version": template.version, "teleport": _build_instance(template), **_build_services(template)}
-    text = yaml.dump(
-        document, Dumper=_Dumper, sort_keys=False, default_flow_style=False, allow_unicode=True, width=_ONE_LINE
-    )
     try:
-        text.encode()
+        return yaml.dump(
+            document, Dumper=_Dumper, sort_keys=False, default_flow_style=False, allow_unicode=True, width=_ONE_LINE
+        )
     except UnicodeEncodeError as error:
         raise BadParameter("an answer is not valid Unicode text") from error
-    return text
 
 
 def _build_instance(template: Template) -> dict[str, Any]:

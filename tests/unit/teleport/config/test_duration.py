@@ -26,9 +26,7 @@ def test_a_duration_in_the_notation_of_go_is_read(text: str, expected: timedelta
     assert parse_duration(text) == expected
 
 
-@pytest.mark.parametrize(
-    "text", ["", "5", "m", "-5m", "5 m", "1y", "5m ago", "\u0665m", "1e3s", "1" * MAX_LENGTH + "s"]
-)
+@pytest.mark.parametrize("text", ["", "5", "m", "-5m", "5 m", "1y", "\u0665m", "1e3s", "1" * MAX_LENGTH + "s"])
 def test_anything_else_is_no_duration(text: str) -> None:
     with pytest.raises(BadParameter, match="not a duration"):
         parse_duration(text)

@@ -1,6 +1,7 @@
 import pytest
 
 from teleport.config.names import (
+    MAX_ADDRESS,
     MAX_NODENAME,
     parse_address_or_host,
     parse_auth_address,
@@ -39,3 +40,11 @@ def test_a_nodename_has_255_characters_and_not_256() -> None:
 def test_what_is_no_nodename_is_refused(text: str) -> None:
     with pytest.raises(BadParameter):
         parse_nodename(text)
+
+
+def test_an_address_has_300_characters_and_not_301() -> None:
+    port = "3025"
+    address = "a:" + port.zfill(MAX_ADDRESS - 2)
+    assert parse_auth_address(address) == Address("a", 3025)
+    with pytest.raises(BadParameter, match="longer than"):
+        parse_auth_address("a:" + port.zfill(MAX_ADDRESS - 1))
