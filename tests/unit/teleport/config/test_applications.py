@@ -1,7 +1,7 @@
 import contextlib
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from teleport.config.applications import parse_app_name, parse_app_uri
@@ -33,6 +33,7 @@ def test_what_is_no_address_is_refused(uri: str) -> None:
         parse_app_uri(uri)
 
 
+@settings(deadline=None)
 @given(st.text(max_size=100))
 def test_the_parser_refuses_and_never_breaks(text: str) -> None:
     with contextlib.suppress(BadParameter):

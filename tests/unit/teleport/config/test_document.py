@@ -2,7 +2,7 @@ import contextlib
 from datetime import timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from teleport.config.document import MAX_ITEMS, MAX_TEXT, Section, read_document
@@ -205,6 +205,7 @@ def test_such_a_key_that_asks_for_nothing_is_fine(value: str) -> None:
     assert reading.findings.warnings == ()
 
 
+@settings(deadline=None)
 @given(st.text(max_size=300))
 def test_the_reader_refuses_and_never_breaks(text: str) -> None:
     with contextlib.suppress(BadParameter):

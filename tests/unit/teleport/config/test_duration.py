@@ -2,7 +2,7 @@ import contextlib
 from datetime import timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from teleport.config.duration import MAX_LENGTH, parse_duration, render_duration
@@ -43,11 +43,13 @@ def test_a_duration_may_have_64_characters_and_not_65() -> None:
         parse_duration("1s" * (MAX_LENGTH // 2) + "1")
 
 
+@settings(deadline=None)
 @given(st.integers(min_value=0, max_value=10**9))
 def test_what_is_rendered_reads_back(seconds: int) -> None:
     assert parse_duration(render_duration(timedelta(seconds=seconds))) == timedelta(seconds=seconds)
 
 
+@settings(deadline=None)
 @given(st.text(max_size=80))
 def test_the_parser_refuses_and_never_breaks(text: str) -> None:
     with contextlib.suppress(BadParameter):

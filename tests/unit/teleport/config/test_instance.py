@@ -4,6 +4,8 @@ from pathlib import Path
 import pytest
 
 from support.configurations import NODE, PIN, find_problems, load
+from teleport.backend.catalog import BACKENDS
+from teleport.config.instance import _STORAGE_TYPES
 from teleport.config.settings import ConnectionLimits, JoinParams, LogSettings, Rate, StorageSettings
 from teleport.resources.address import Address
 
@@ -55,6 +57,10 @@ def test_the_log_cannot_go_to_syslog_and_says_so() -> None:
     settings = load(NODE + "  log: {output: syslog}\n")
     assert settings.log.output == "stderr"
     assert "syslog is not supported" in settings.warnings[0]
+
+
+def test_every_backend_can_be_configured() -> None:
+    assert set(_STORAGE_TYPES.values()) == BACKENDS.keys()
 
 
 def test_dir_is_an_older_word_for_sqlite() -> None:

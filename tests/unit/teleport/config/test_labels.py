@@ -1,7 +1,7 @@
 import contextlib
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from teleport.config.labels import MAX_LENGTH, parse_labels, render_labels
@@ -55,11 +55,13 @@ def test_a_control_character_in_a_label_is_refused() -> None:
 _WORD = st.text(st.characters(exclude_characters=",=", exclude_categories=["C", "Z"]), min_size=1, max_size=20)
 
 
+@settings(deadline=None)
 @given(st.dictionaries(_WORD, _WORD, max_size=8))
 def test_what_is_rendered_reads_back(labels: dict[str, str]) -> None:
     assert parse_labels(render_labels(labels)) == labels
 
 
+@settings(deadline=None)
 @given(st.text(max_size=200))
 def test_the_parser_refuses_and_never_breaks(text: str) -> None:
     with contextlib.suppress(BadParameter):

@@ -3,7 +3,7 @@ import contextlib
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support.configurations import AUTH, HOSTNAME, NODE, PIN, find_problems, load
@@ -143,6 +143,7 @@ def test_no_secret_is_in_the_repr() -> None:
     assert "token-value" not in repr(load(text + "  auth_token: agent-token-value\n"))
 
 
+@settings(deadline=None)
 @given(st.text(max_size=300))
 def test_loading_refuses_and_never_breaks(text: str) -> None:
     with contextlib.suppress(BadParameter, NotFound):
@@ -180,6 +181,7 @@ _TREES = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(_TREES)
 def test_loading_any_tree_refuses_and_never_breaks(text: str) -> None:
     with contextlib.suppress(BadParameter, NotFound):

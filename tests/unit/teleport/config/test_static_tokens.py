@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from teleport.config.settings import StaticToken
@@ -105,6 +105,7 @@ def test_a_token_that_stands_twice_is_refused() -> None:
         check("secret-token-value", "other-token-value", "secret-token-value")
 
 
+@settings(deadline=None)
 @given(st.text(max_size=200).filter(lambda text: "/" not in text))
 def test_the_parser_refuses_and_never_breaks(text: str) -> None:
     with contextlib.suppress(BadParameter, NotFound):

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support.configurations import PIN, load
@@ -103,6 +103,7 @@ _TEXT = st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, max_
 _ROLES = [roles for size in (1, 2, 8) for roles in itertools.combinations(STARTABLE_ROLES, size)]
 
 
+@settings(deadline=None)
 @given(
     version=st.sampled_from(VERSIONS),
     roles=st.sampled_from(_ROLES),
