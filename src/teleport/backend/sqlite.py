@@ -80,7 +80,7 @@ async def open_sqlite(path: Path, *, clock: Clock, sweep_period: timedelta = SWE
         sweep_period: how often expired items are removed.
 
     Raises:
-        Unavailable: another program has the file locked, or the disk does not take writes.
+        Unavailable: another program has the file locked, or the disk is full or fails.
         StorageError: the folder is in use or open to others, or the store is damaged, incomplete or of a newer version.
     """
     time = ExpiryClock(clock)
@@ -136,10 +136,8 @@ class SqliteBackend:
     def _read(self, statement: str, *values: str | bytes | int) -> list[_Row]:
         if not self._is_open:
             raise Unavailable("the store is closed")
-        try:
+        with _translated(self._path):
             return self._reader.execute(statement, values).fetchall()
-        except sqlite3.Error as error:
-            raise _translate(error, self._path) from error
 
     def _publish(self, outcome: Outcome) -> None:
         self._watchers.publish(outcome.events)
@@ -164,21 +162,17 @@ class _Database:
     @classmethod
     def open(cls, path: Path, time: ExpiryClock) -> Self:
         """Lock the folder, check the file and bring it into use."""
-        with contextlib.ExitStack() as undo:
+        with contextlib.ExitStack() as undo, _translated(path / FILE_NAME):
             folder = StoreFolder.acquire(path)
             undo.callback(folder.release)
             _check_complete(folder)
             file = folder.make_private_file(FILE_NAME)
-            try:
-                connection = _connect(file, busy_timeout=BUSY_TIMEOUT)
-                undo.callback(connection.close)
-                database = cls(folder, file, connection, time)
-                database._begin_use()
-            except sqlite3.Error as error:
-                raise _translate(error, file) from error
+            database = cls(folder, file, _connect(file, busy_timeout=BUSY_TIMEOUT), time)
+            undo.callback(database._disconnect)
+            database._begin_use()
             folder.mark_open()
             undo.pop_all()
-            return database
+        return database
 
     def write(self, transactions: Sequence[Transaction]) -> Sequence[Result]:
         """Do a group of transactions with one flush to disk; one whose conditions fail leaves the others alone."""
@@ -190,14 +184,19 @@ class _Database:
 
     def close(self) -> None:
         """Fold the write-ahead log into the file, and let the folder go."""
+        self._disconnect()
+        self._folder.release()
+
+    def _disconnect(self) -> None:
+        """Close the file; SQLite removes the log then, so the folder says beforehand that it is not needed."""
         try:
             _, logged, folded = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
             if logged == folded:
                 self._folder.mark_closed()
-            self._connection.close()
         except (sqlite3.Error, StorageError) as error:
-            _log.warning("%s was not closed cleanly, the next start recovers it: %s", self.path, error)
-        self._folder.release()
+            _log.warning("%s is not closed cleanly, the next start recovers it: %s", self.path, error)
+        finally:
+            self._connection.close()
 
     def _begin_use(self) -> None:
         """Check the file, make the schema in a new one, and write once, so that a write-ahead log is there."""
@@ -279,6 +278,14 @@ def _check_complete(folder: StoreFolder) -> None:
         )
 
 
+@contextlib.contextmanager
+def _translated(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise _translate(error, path) from error
+
+
 def _translate(error: sqlite3.Error, path: Path) -> TeleportError:
     """Turn SQLite's error into ours: one that may pass, or one that a person must look at."""
     primary = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
@@ -293,6 +300,7 @@ def _translate(error: sqlite3.Error, path: Path) -> TeleportError:
 
 
 def _advise_restore(path: Path, problem: str) -> str:
+    problem = " ".join(problem.split())
     return f"the store {path} is damaged ({problem}): stop, move the folder aside and restore a backup of the file"
 
 
