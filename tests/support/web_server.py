@@ -23,7 +23,7 @@ PATIENCE = 5.0
 """Seconds after which a test gives up waiting; nothing that works comes near it."""
 SHORT = timedelta(milliseconds=200)
 LONG = timedelta(seconds=30)
-MAX_BODY = 1024
+MAX_BODY = 256 * 1024
 HUGE_REPLY = 4 * 1024 * 1024
 
 

@@ -117,6 +117,9 @@ class WireResponse(web.StreamResponse):
             raise ConnectionResetError("the peer is gone")
         transport = request.transport
         transport.write(self._wire)
+        # aiohttp keeps the last response until the next request, which on an idle connection may be long.
+        self._wire = b""
+        self._request = None
         if not request.protocol.writing_paused:
             return
         try:

@@ -202,6 +202,8 @@ class TlsListener:
 class _Connection(asyncio.Protocol):
     """One accepted connection; it is the transport's protocol only until the handshake tells which one follows."""
 
+    __slots__ = ("_listener", "_transport", "network", "peer", "remote_addr", "socket")
+
     def __init__(self, listener: TlsListener, accepted: socket.socket, remote_addr: str, network: str) -> None:
         self.socket = accepted
         self.remote_addr = remote_addr
