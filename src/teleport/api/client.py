@@ -6,7 +6,6 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
-import aiohttp
 from pydantic import ValidationError
 
 from teleport import errors
@@ -15,6 +14,7 @@ from teleport.api.messages import ErrorResponse
 from teleport.api.operations import MAX_BODY_BYTES, Operation, RequestT, ResponseT
 from teleport.api.trust import KnownAuthority, ServerTrust
 from teleport.resources.address import Address
+from teleport.web.lean_aiohttp import aiohttp
 from teleport.web.tls import build_client_context
 
 MAX_ANSWER_BYTES = 32 * MAX_BODY_BYTES

@@ -13,7 +13,7 @@ from pydantic import Field
 
 from teleport.api.messages import Line, Pem
 from teleport.errors import BadParameter, NotFound
-from teleport.resources.model import Model
+from teleport.resources.model import Model, parse_model
 
 MAX_FILE_BYTES = 256 * 1024
 
@@ -59,14 +59,15 @@ def parse_identity_file(text: str) -> Identity:
     ssh_certificates = [line for line in lines if not line.startswith(prefix)]
     if blocks or len(keys) != 1 or len(ssh_keys) != 1 or len(ssh_certificates) != 1 or len(certificates) < 2:  # noqa: PLR2004 - leaf and CA
         raise BadParameter("not an identity file: make one with `tctl auth sign --user=NAME --format=file -o FILE`")
-    return Identity(
-        tls_key=keys[0],
-        tls_certificate=certificates[0],
-        ssh_key=ssh_keys[0],
-        ssh_certificate=ssh_certificates[0],
-        host_ca_certificates=tuple(certificates[1:]),
-        ssh_ca_keys=tuple(authorities),
-    )
+    parts = {
+        "tls_key": keys[0],
+        "tls_certificate": certificates[0],
+        "ssh_key": ssh_keys[0],
+        "ssh_certificate": ssh_certificates[0],
+        "host_ca_certificates": certificates[1:],
+        "ssh_ca_keys": authorities,
+    }
+    return parse_model(Identity, parts, "identity file")
 
 
 def load_identity(path: Path) -> Identity:

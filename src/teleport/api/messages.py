@@ -13,7 +13,8 @@ from teleport.resources.role import SystemRole
 
 Pem = Annotated[str, Field(max_length=16 * 1024)]
 Line = Annotated[str, Field(max_length=4096)]
-Name = Annotated[str, Field(max_length=1024)]
+Name = Annotated[str, Field(max_length=1024, repr=False)]
+"""Of a resource; not shown, since the name of a secret token is the secret."""
 Document = dict[str, Any]
 """A resource as plain data; the codec judges it."""
 
@@ -135,13 +136,13 @@ class PingResponse(Model):
 class ResourceRequest(Model):
     """Create, update or upsert one resource."""
 
-    resource: Document
+    resource: Document = Field(repr=False)
 
 
 class ResourceResponse(Model):
     """One resource."""
 
-    resource: Document
+    resource: Document = Field(repr=False)
 
 
 class GetRequest(Model):
@@ -164,7 +165,7 @@ class ListRequest(Model):
 class ListResponse(Model):
     """One page; an empty `next_page_token` means the last one."""
 
-    resources: tuple[Document, ...]
+    resources: tuple[Document, ...] = Field(repr=False)
     next_page_token: str = ""
 
 

@@ -10,11 +10,10 @@ import ssl
 from collections.abc import Sequence
 from typing import Protocol
 
-import aiohttp
-
 from teleport.clock import Clock
 from teleport.errors import TrustError
 from teleport.pki.pins import check_pins, verify_server_leaf
+from teleport.web.lean_aiohttp import aiohttp
 
 SERVER_NAME = "teleport.cluster.local"
 """The name in the certificate of every auth server and proxy, and of nobody else; it is not used for routing."""

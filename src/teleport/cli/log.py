@@ -1,10 +1,9 @@
 """The process's own log: lines for people, or JSON for machines."""
 
+import json
 import logging
 import sys
 from datetime import UTC, datetime
-
-import orjson
 
 from teleport.config.settings import LogSettings
 from teleport.errors import BadParameter
@@ -27,14 +26,14 @@ class JsonFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Return the object."""
         fields = {
-            "timestamp": datetime.fromtimestamp(record.created, UTC),
+            "timestamp": datetime.fromtimestamp(record.created, UTC).isoformat(),
             "level": record.levelname.lower(),
             "component": _component(record),
             "message": record.getMessage(),
         }
         if record.exc_info is not None:
             fields["trace"] = self.formatException(record.exc_info)
-        return orjson.dumps(fields).decode()
+        return json.dumps(fields)
 
 
 def configure_logging(settings: LogSettings, *, debug: bool) -> None:

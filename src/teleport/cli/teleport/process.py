@@ -10,13 +10,9 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from prometheus_client import CollectorRegistry
-
-from teleport.clock import SystemClock
+from teleport.clock import Clock, SystemClock
 from teleport.config.settings import Settings
 from teleport.errors import BadParameter
-from teleport.web.diagnostics import Diagnostics
-from teleport.web.metrics import Metrics
 from teleport.web.readiness import Readiness
 
 if TYPE_CHECKING:
@@ -44,63 +40,42 @@ async def run_process(settings: Settings) -> Ending:
     for warning in settings.warnings:
         logger.warning("%s", warning)
     ending = _listen_to_signals()
+    clock = SystemClock()
+    readiness = Readiness(clock)
     async with AsyncExitStack() as stack:
         stack.enter_context(_pid_file(settings.pid_file))
-        process = _Process(settings)
-        auth = await process.start(stack)
-        return await _until(ending, process.build_agent(auth))
+        auth = None
+        if settings.auth.enabled or settings.diag_addr is not None:
+            # Imported here and not above: an idle agent carries in memory what it uses, and nothing else.
+            from teleport.cli.teleport.serving import serve  # noqa: PLC0415
+
+            auth = await serve(settings, stack, readiness=readiness, clock=clock)
+        return await _until(ending, _build_agent(settings, auth, readiness=readiness, clock=clock))
 
 
-class _Process:
-    """What the parts of one process share."""
+def _build_agent(
+    settings: Settings, auth: "AuthServer | None", *, readiness: Readiness, clock: Clock
+) -> "Agent | None":
+    """Return the agent for the services of this process, or None if it has none."""
+    if not settings.services:
+        return None
+    from teleport.agent.server import Agent  # noqa: PLC0415 - an auth server does not carry it in memory
+    from teleport.agent.state import FileState  # noqa: PLC0415 - the same
+    from teleport.cli.teleport.joiners import build_joiner  # noqa: PLC0415 - the same
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        self._clock = SystemClock()
-        self._readiness = Readiness(self._clock)
-        self._registry = CollectorRegistry()
-        self._metrics = Metrics(self._registry)
-        self._metrics.follow(self._readiness)
-
-    async def start(self, stack: AsyncExitStack) -> "AuthServer | None":
-        if self._settings.diag_addr is not None:
-            diagnostics = Diagnostics(
-                host=self._settings.diag_addr.host,
-                port=self._settings.diag_addr.port,
-                readiness=self._readiness,
-                registry=self._registry,
-                clock=self._clock,
-            )
-            await diagnostics.start()
-            stack.push_async_callback(diagnostics.stop)
-        if not self._settings.auth.enabled:
-            return None
-        from teleport.auth.server import open_auth_server  # noqa: PLC0415 - an agent does not carry it in memory
-
-        server = open_auth_server(self._settings, clock=self._clock, readiness=self._readiness, metrics=self._metrics)
-        return await stack.enter_async_context(server)
-
-    def build_agent(self, auth: "AuthServer | None") -> "Agent | None":
-        """Return the agent for the services of this process, or None if it has none."""
-        if not self._settings.services:
-            return None
-        from teleport.agent.server import Agent  # noqa: PLC0415 - an auth server does not carry it in memory
-        from teleport.agent.state import FileState  # noqa: PLC0415 - the same
-        from teleport.cli.teleport.joiners import build_joiner  # noqa: PLC0415 - the same
-
-        address = auth.local_address if auth is not None else self._settings.auth_server
-        if address is None:
-            raise BadParameter(
-                "this version joins at the auth server itself: set teleport.auth_server instead of proxy_server"
-            )
-        return Agent(
-            self._settings,
-            address=address,
-            joiner=build_joiner(self._settings, auth, address, self._clock),
-            states=FileState(self._settings.data_dir),
-            readiness=self._readiness,
-            clock=self._clock,
+    address = auth.local_address if auth is not None else settings.auth_server
+    if address is None:
+        raise BadParameter(
+            "this version joins at the auth server itself: set teleport.auth_server instead of proxy_server"
         )
+    return Agent(
+        settings,
+        address=address,
+        joiner=build_joiner(settings, auth, address, clock),
+        states=FileState(settings.data_dir),
+        readiness=readiness,
+        clock=clock,
+    )
 
 
 async def _until(ending: asyncio.Future[Ending], agent: "Agent | None") -> Ending:

@@ -4,6 +4,7 @@ import asyncio
 import os
 import socket
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from teleport.cli.command import Command
 from teleport.cli.console import Invocation
 from teleport.cli.log import configure_logging
 from teleport.config.load import load_settings_at_start
+from teleport.config.settings import Settings
 from teleport.config.start_flags import StartFlags
 
 EXAMPLES = [
@@ -46,7 +48,7 @@ _PATH = click.Path(path_type=Path, dir_okay=False)
 @click.option("--app-uri", help="Where that application is, as http://localhost:8080.")
 @click.option("--app-public-addr", help="The address by which users open it.")
 @click.pass_obj
-def start(invocation: Invocation, *, debug: bool, **flags: Any) -> None:  # noqa: ANN401 - StartFlags has the types
+def start(invocation: Invocation, /, *, debug: bool, **flags: Any) -> None:  # noqa: ANN401 - StartFlags has the types
     """Run Teleport on this host, in the foreground.
 
     Without flags the configuration file decides. SIGTERM stops, SIGHUP restarts with the configuration read anew.
@@ -56,9 +58,16 @@ def start(invocation: Invocation, *, debug: bool, **flags: Any) -> None:  # noqa
     invocation.debug = debug
     settings = load_settings_at_start(StartFlags(**flags), environ=os.environ, hostname=socket.gethostname())
     configure_logging(settings.log, debug=debug)
-    import uvloop  # noqa: PLC0415 - the same
-
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    with asyncio.Runner(loop_factory=_choose_loop(settings)) as runner:
         ending = runner.run(run_process(settings))
     if ending is Ending.RESTART:
         os.execv(sys.executable, sys.orig_argv)  # noqa: S606 - this very program, with its own arguments
+
+
+def _choose_loop(settings: Settings) -> Callable[[], asyncio.AbstractEventLoop]:
+    """Serve thousands of connections on uvloop; an agent has one, and does without uvloop's three megabytes."""
+    if not settings.auth.enabled:
+        return asyncio.new_event_loop
+    import uvloop  # noqa: PLC0415 - see above
+
+    return uvloop.new_event_loop
