@@ -148,7 +148,7 @@ class TlsSigner:
         Raises:
             BadParameter: the certificate would end before it begins.
         """
-        not_after = self.limit(template.not_after)
+        not_after = min(template.not_after.replace(microsecond=0), self.issuer.not_after)
         if not_after <= template.not_before:
             raise BadParameter("the certificate would end before it begins; has its CA expired?")
         serial = self._serial()
@@ -166,10 +166,6 @@ class TlsSigner:
             ],
         )
         return IssuedCertificate(pem=render_pem(der, CERTIFICATE), not_after=not_after, serial=serial)
-
-    def limit(self, not_after: datetime) -> datetime:
-        """Return the end that a certificate gets when this one is asked for, in whole seconds."""
-        return min(not_after.replace(microsecond=0), self.issuer.not_after)
 
 
 def _extension(oid: x509.ObjectIdentifier, value: bytes, *, critical: bool = False) -> Extension:

@@ -38,15 +38,6 @@ class CaCertificate:
         except FOREIGN_ERRORS as error:
             raise TrustError(f"the certificate is not signed by the CA of cluster {self.cluster_name!r}") from error
 
-    def check_valid(self, now: datetime) -> None:
-        """Refuse a CA whose time has not come or is over.
-
-        Raises:
-            TrustError: says which.
-        """
-        if not self.not_before <= now <= self.not_after:
-            raise TrustError(f"the CA certificate of cluster {self.cluster_name!r} is not valid at this time")
-
 
 def parse_ca_certificate(pem: str) -> CaCertificate:
     """Read one CA certificate.

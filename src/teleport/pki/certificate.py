@@ -10,7 +10,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID
 
 from teleport.errors import BadParameter, TooLarge
 from teleport.pki.foreign import FOREIGN_ERRORS
-from teleport.pki.syntax import Attributes, AuthorityKeyIdentifier, Extension, TbsCertificate, parse_name
+from teleport.pki.syntax import Attributes, AuthorityKeyIdentifier, Certificate, Extension, TbsCertificate, parse_name
 
 MAX_CERTIFICATE_BYTES = 16 * 1024
 
@@ -62,13 +62,15 @@ def parse_certificate(der: bytes) -> tuple[x509.Certificate, TbsCertificate]:
 
     Raises:
         TooLarge: more than `MAX_CERTIFICATE_BYTES`.
-        BadParameter: not a certificate of version 3 in DER.
+        BadParameter: not a certificate of version 3 in DER, or its serial number is not positive.
     """
     if len(der) > MAX_CERTIFICATE_BYTES:
         raise TooLarge(f"the certificate is larger than {MAX_CERTIFICATE_BYTES} bytes")
     try:
-        certificate = x509.load_der_x509_certificate(der)
-        return certificate, asn1.decode_der(TbsCertificate, certificate.tbs_certificate_bytes)
+        tbs: TbsCertificate = asn1.decode_der(Certificate, der).tbs.parse(TbsCertificate)
+        if tbs.serial_number <= 0:  # the library would load it, and print a warning
+            raise BadParameter("the certificate's serial number is not positive")
+        return x509.load_der_x509_certificate(der), tbs
     except FOREIGN_ERRORS as error:
         raise BadParameter("the certificate is malformed") from error
 

@@ -7,6 +7,7 @@ FOREIGN_ERRORS: tuple[type[Exception], ...] = (
     ValueError,
     TypeError,
     OverflowError,
+    NotImplementedError,  # compressed points
     InvalidSignature,
     UnsupportedAlgorithm,
     x509.DuplicateExtension,
