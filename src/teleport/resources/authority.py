@@ -26,21 +26,21 @@ class TlsKeyPair(Model):
     """A self-signed CA certificate and, inside the auth server only, its key; both PEM."""
 
     certificate: str
-    private_key: str = ""
+    private_key: str = Field(default="", repr=False)
 
 
 class SshKeyPair(Model):
     """An SSH CA key: the public half as an authorized-keys line, the private half as OpenSSH PEM."""
 
     public_key: str
-    private_key: str = ""
+    private_key: str = Field(default="", repr=False)
 
 
 class JwtKeyPair(Model):
     """A key that signs JSON web tokens; both halves PEM."""
 
     public_key: str
-    private_key: str = ""
+    private_key: str = Field(default="", repr=False)
 
 
 class KeySet(Model):

@@ -5,7 +5,16 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, ValidationError
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidationError,
+)
 
 from teleport.errors import BadParameter
 
@@ -14,12 +23,13 @@ MAX_LABELS = 256
 MAX_LABEL_LENGTH = 1024
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_RFC_3339 = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9:.]{5,20}([Zz]|[+-][0-9]{2}:?[0-9]{2})")
 
 
 class Model(BaseModel):
     """A frozen record in which an unknown field is an error and not a surprise."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
@@ -31,7 +41,27 @@ def render_time(value: datetime) -> str:
     return text.removesuffix("+00:00") + "Z"
 
 
-Time = Annotated[datetime, PlainSerializer(render_time, return_type=str, when_used="json")]
+def _check_notation(value: object) -> object:
+    """Let text in the one notation pass, and no numbers: of those nobody can tell seconds from milliseconds."""
+    if isinstance(value, datetime) or (isinstance(value, str) and _RFC_3339.fullmatch(value)):
+        return value
+    raise ValueError("a time is written like 2026-01-31T12:00:00Z")
+
+
+def _to_utc(value: datetime) -> datetime:
+    try:
+        return value.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("the time is outside the years 1 to 9999") from error
+
+
+Time = Annotated[
+    AwareDatetime,
+    BeforeValidator(_check_notation),
+    AfterValidator(_to_utc),
+    PlainSerializer(render_time, return_type=str, when_used="json"),
+]
+"""A moment in UTC; from outside it comes as RFC 3339 writes it, with a time zone."""
 Labels = dict[str, str]
 
 
@@ -45,7 +75,7 @@ class Metadata(Model):
     expires: Time | None = None
     """Absent means never."""
     revision: str = ""
-    """Set by the store; a write that names one is refused when the resource has moved on."""
+    """Set by the store; an update names it, and is refused when the resource has moved on."""
 
 
 class Resource(Model):
@@ -82,7 +112,7 @@ def explain_validation(error: ValidationError) -> str:
     """Say in one line what is wrong, without repeating the value: it may be a secret."""
     problems = []
     for problem in error.errors(include_url=False, include_input=False, include_context=False)[:5]:
-        place = ".".join(str(part) for part in problem["loc"]) or "document"
+        place = ".".join(str(part)[:64] for part in problem["loc"]) or "document"
         text = "unknown field" if problem["type"] == "extra_forbidden" else problem["msg"].removeprefix("Value error, ")
         problems.append(f"{place}: {text[0].lower()}{text[1:]}")
     return "; ".join(problems)

@@ -104,7 +104,8 @@ class Token(Resource):
 
     kind: Literal["token"] = "token"
     version: Literal["v2"] = "v2"
-    metadata: Metadata = Field(default_factory=Metadata)
+    metadata: Metadata = Field(default_factory=Metadata, repr=False)
+    """Not shown, since the name of a secret token is the secret."""
     spec: TokenSpec = Field(default_factory=TokenSpec)
 
     @property
@@ -152,6 +153,8 @@ def check_token(token: Token) -> None:
         raise BadParameter("a token with role Bot needs spec.bot_name")
     if token.spec.bot_name and SystemRole.BOT not in token.spec.roles:
         raise BadParameter("spec.bot_name is only for tokens with role Bot")
+    if token.spec.bot_name:
+        check_name(f"bot-{token.spec.bot_name}", "the bot's user name")
     if token.spec.join_method not in METHODS_OF_THE_ORIGINAL:
         raise BadParameter(f"unknown join method {token.spec.join_method[:64]!r}")
     check_labels(token.spec.suggested_labels, "spec.suggested_labels")
