@@ -14,6 +14,10 @@ from teleport.resources.role import LOCAL_SERVICE_ROLES, SystemRole
 from teleport.resources.token import Token, TokenLimits, is_expired
 
 
+class MethodMismatch(BadParameter):
+    """The caller wants to be judged by another join method than the token names."""
+
+
 def check_found(stored: StoredToken | None, now: datetime) -> StoredToken:
     """Return the token if it exists and its time is not over.
 
@@ -35,11 +39,11 @@ def check_method(token: Token, attempt: JoinAttempt) -> None:
     """Refuse a caller that wants to be judged in another way than the token says.
 
     Raises:
-        BadParameter: the methods differ.
+        MethodMismatch: the methods differ.
     """
     wanted = attempt.join_method
     if wanted and wanted != token.spec.join_method:
-        raise BadParameter(f"the request is for join method {wanted!r}, the token is for {token.spec.join_method!r}")
+        raise MethodMismatch(f"the request is for join method {wanted!r}, the token is for {token.spec.join_method!r}")
 
 
 def check_address(token: Token, attempt: JoinAttempt) -> None:

@@ -7,6 +7,7 @@ JSON lines into a file for those who collect logs. No event ever holds a secret.
 import asyncio
 import os
 import secrets
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -21,6 +22,8 @@ from teleport.resources.model import render_time
 
 PREFIX = "audit/"
 MAX_WAITING_LINES = 100_000
+RETRY = timedelta(seconds=1)
+"""How soon a file that took no lines is tried again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,7 @@ class AuditLog:
         self._retention = retention
         self._report = report
         self._lines: list[bytes] = []
+        self._writing = threading.Lock()
         self._wake = asyncio.Event()
 
     def build(self, event: EventType, **fields: Any) -> Pending:  # noqa: ANN401 - whatever JSON can hold
@@ -107,19 +111,25 @@ class AuditLog:
                 await self._flush()
         finally:
             with suppress(OSError):
-                _append(self._path, b"".join(self._lines))
+                self._write()
 
     async def _flush(self) -> None:
-        lines, self._lines = self._lines, []
         try:
-            await asyncio.to_thread(_append, self._path, b"".join(lines))
+            await asyncio.to_thread(self._write)
         except OSError as error:
             self._report(f"audit file {self._path} takes no lines: {error.strerror}; events are in the store")
-            self._lines = (lines + self._lines)[-MAX_WAITING_LINES:]
-            await asyncio.sleep(1)
+            del self._lines[:-MAX_WAITING_LINES]
+            await asyncio.sleep(RETRY.total_seconds())
             self._wake.set()
         else:
             self._report(None)
+
+    def _write(self) -> None:
+        """Write what waits; in a thread, or at the end, and then after a thread that still writes."""
+        with self._writing:
+            count = len(self._lines)
+            _append(self._path, b"".join(self._lines[:count]))
+            del self._lines[:count]
 
 
 def _append(path: Path, lines: bytes) -> None:

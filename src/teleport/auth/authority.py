@@ -5,18 +5,20 @@ compares the result with the template before it leaves. Changed authorities take
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from teleport.api.messages import Certificates, TrustBundle
 from teleport.clock import Clock
+from teleport.errors import BadParameter
 from teleport.pki.authority import IssuedCertificate, TlsSigner
 from teleport.pki.csr import VerifiedCsr
+from teleport.pki.keys import public_key_fingerprint
 from teleport.pki.leaf import TrustSet
 from teleport.pki.pins import ca_pin
 from teleport.pki.profile import check_certificate
-from teleport.pki.ssh import SshPublicKey, SshSigner, build_host_principals
+from teleport.pki.ssh import SshPublicKey, SshSigner, build_host_principals, parse_ssh_public_key
 from teleport.pki.templates import BotTemplate, HostTemplate, Template, UserTemplate, build_host_names
 from teleport.resources.authority import AuthorityType, CertAuthority
 from teleport.resources.role import SystemRole
@@ -92,11 +94,7 @@ class Authority:
         self.trusted_hosts = TrustSet(host.trusted_tls)
         self.trusted_users = TrustSet(user.trusted_tls)
         self.trust_bundle = _build_bundle(self.cluster_name, authorities)
-        self._authorities_keys = frozenset(
-            ca_pin(certificate).removeprefix("sha256:")
-            for chain in self.trust_bundle.tls.values()
-            for certificate in chain
-        )
+        self._authorities_keys = _list_keys(self.trust_bundle)
 
     def reserve_key(self, fingerprint: str) -> None:
         """Keep a key of the auth server itself from being certified for anybody else."""
@@ -139,7 +137,11 @@ class Authority:
         )
         tls = _sign(self._host_tls, template, keys)
         principals = build_host_principals(
-            grant.host_id, grant.node_name, self.cluster_name, _resolve(grant.additional_principals, grant.remote_addr)
+            grant.host_id,
+            grant.node_name,
+            self.cluster_name,
+            grant.additional_principals,
+            remote_addr=grant.remote_addr,
         )
         ssh = self._host_ssh.sign_host(
             keys.ssh,
@@ -153,8 +155,14 @@ class Authority:
         return _issued(grant.role, tls, ssh)
 
     def issue_bot(self, *, bot_name: str, instance_id: str, keys: CertifiedKeys, expires: datetime | None) -> Issued:
-        """Sign a bot's certificates: an hour, or until `expires` and no longer than a week."""
+        """Sign a bot's certificates: an hour, or until `expires` and no longer than a week.
+
+        Raises:
+            BadParameter: `expires` is not in the future.
+        """
         now = self._clock.now()
+        if expires is not None and expires <= now:
+            raise BadParameter("expires must be in the future")
         not_after = min(expires, now + MAX_BOT_CERT_TTL) if expires else now + BOT_CERT_TTL
         template = BotTemplate(
             cluster_name=self.cluster_name,
@@ -199,9 +207,11 @@ def _issued(role: SystemRole, tls: IssuedCertificate, ssh: str) -> Issued:
     return Issued(certificates, serial=format(tls.serial, "x"), not_after=tls.not_after)
 
 
-def _resolve(principals: Sequence[str], remote_addr: str) -> tuple[str, ...]:
-    """Replace the address that means "wherever I am" by the one that auth sees."""
-    return tuple(remote_addr if principal == "0.0.0.0" else principal for principal in principals)  # noqa: S104 - see above
+def _list_keys(bundle: TrustBundle) -> frozenset[str]:
+    """Return the fingerprints of all authorities' keys."""
+    tls = (ca_pin(certificate).removeprefix("sha256:") for chain in bundle.tls.values() for certificate in chain)
+    ssh = (public_key_fingerprint(parse_ssh_public_key(line)) for lines in bundle.ssh.values() for line in lines)
+    return frozenset((*tls, *ssh))
 
 
 def _build_bundle(cluster_name: str, authorities: Mapping[AuthorityType, CertAuthority]) -> TrustBundle:

@@ -71,14 +71,14 @@ def load_host_id(data_dir: Path) -> str:
     """Return the id of this host, which is made at the first start.
 
     Raises:
-        StorageError: the file holds something else.
+        StorageError: the file holds something else, or cannot be read or made.
     """
     path = data_dir / "host_uuid"
     try:
+        if not path.exists():
+            write_private_file(path, f"{uuid.uuid4()}\n".encode())
         return str(uuid.UUID(path.read_text(encoding="ascii").strip()))
-    except FileNotFoundError:
-        host_id = str(uuid.uuid4())
-        write_private_file(path, host_id.encode() + b"\n")
-        return host_id
-    except (ValueError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise StorageError(f"cannot read or make the host id in {path}: {error.strerror}") from error
+    except ValueError as error:
         raise StorageError(f"{path} does not hold a host id; remove it to get a new one") from error

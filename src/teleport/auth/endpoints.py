@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 from teleport.api.messages import JoinRequest
 from teleport.api.openapi import build_openapi
 from teleport.api.operations import (
+    HEARTBEAT,
     JOIN,
     MAX_ANONYMOUS_BODY_BYTES,
     MAX_BODY_BYTES,
@@ -23,6 +24,7 @@ from teleport.auth.handlers import Handler
 from teleport.auth.join_limits import JoinLimits
 from teleport.clock import Clock
 from teleport.errors import BadParameter, JoinRefused, LimitExceeded, StorageError, TeleportError, Unavailable
+from teleport.join.catalog import METHODS
 from teleport.resources.model import explain_validation
 from teleport.version import VERSION
 from teleport.web.call import Call, Reply, Route
@@ -70,7 +72,10 @@ class Endpoints:
             caller = self._identify(call)
             if operation.kind is not None:
                 authorize(caller, operation.verb, operation.kind)
-            return _render(await handler(_parse(operation.request, call.body), caller))
+            answer = _render(await handler(_parse(operation.request, call.body), caller))
+            if operation is HEARTBEAT:
+                self._metrics.heartbeats.inc()
+            return answer
 
         max_body = MAX_ANONYMOUS_BODY_BYTES if operation.anonymous else MAX_BODY_BYTES
         return Route(operation.path, operation.method, handle, operation.anonymous, max_body)
@@ -83,6 +88,7 @@ class Endpoints:
             self._limits.check(address)
             caller = self._identify(call)
             request: JoinRequest = _parse(JoinRequest, call.body)
+            method = request.join_method if request.join_method in METHODS else method
             answer = await self._table[JOIN](request, caller)
         except LimitExceeded:
             self._metrics.joins.labels(method, "refused", "limit_exceeded").inc()

@@ -52,8 +52,10 @@ class JoinLimits:
 
     async def flush(self) -> None:
         """Write into the audit log what was not judged since the last time; called every minute."""
-        unjudged, self._unjudged = self._unjudged, {}
-        for address, attempts in unjudged.items():
+        for address, attempts in list(self._unjudged.items()):
             await self._audit.emit(
                 JOIN_LIMITED, success=False, reason="limit_exceeded", remote_addr=address, attempts=attempts
             )
+            self._unjudged[address] -= attempts
+            if not self._unjudged[address]:
+                del self._unjudged[address]

@@ -1,7 +1,7 @@
 """From the body of a join request to an attempt that is worth judging: bounded, well formed, its keys checked."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from teleport.api.messages import JoinRequest, PublicKeys
@@ -19,7 +19,7 @@ from teleport.resources.role import SystemRole, parse_role
 class JoinAttempt:
     """What a stranger asks for; everything in it is a claim, but the possession of the keys is proved."""
 
-    token_name: str
+    token_name: str = field(repr=False)
     join_method: str
     role: SystemRole
     node_name: str
@@ -52,11 +52,8 @@ def parse_keys(keys: PublicKeys, forbidden: Collection[str]) -> CertifiedKeys:
     Raises:
         BadParameter: a key is malformed, weak, not the caller's, or the cluster's own.
     """
-    ssh = parse_ssh_public_key(keys.ssh_public_key)
-    csr = parse_csr(keys.csr)
-    if csr.fingerprint in forbidden:
-        raise BadParameter("the key of the certificate request belongs to the cluster")
-    return CertifiedKeys(csr=csr, ssh=ssh)
+    ssh = parse_ssh_public_key(keys.ssh_public_key, forbidden=forbidden)
+    return CertifiedKeys(csr=parse_csr(keys.csr, forbidden=forbidden), ssh=ssh)
 
 
 def parse_attempt(request: JoinRequest, caller: Caller, forbidden: Collection[str]) -> JoinAttempt:

@@ -8,8 +8,8 @@ meanwhile admits nobody, and a crash at any line leaves a use that is either rec
 import asyncio
 import logging
 import uuid
-from collections.abc import Mapping
-from contextlib import AbstractAsyncContextManager, nullcontext
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,6 +17,7 @@ from typing import Any
 from teleport.api.messages import JoinRequest, JoinResponse, TokenUse
 from teleport.auth import admission, audit
 from teleport.auth.access import Caller
+from teleport.auth.admission import MethodMismatch
 from teleport.auth.audit import AuditLog
 from teleport.auth.authority import Authority, HostGrant, Issued
 from teleport.auth.join_request import JoinAttempt, parse_attempt
@@ -27,10 +28,13 @@ from teleport.backend.protocol import Condition, Write
 from teleport.clock import Clock
 from teleport.errors import BadParameter, CompareFailed, JoinRefused, Unavailable
 from teleport.join.method import Judge, VerifiedIdentity
+from teleport.resources.model import render_time
 from teleport.resources.role import SystemRole
 
 MAX_ATTEMPTS = 8
 """How often a join starts over because its token changed while it was judged."""
+MAX_TURNS = 1000
+"""Beyond so many, locks that nobody holds are dropped."""
 
 logger = logging.getLogger(__name__)
 
@@ -86,13 +90,14 @@ class Joining:
         for _ in range(MAX_ATTEMPTS):
             stored = await self._find(attempt.token_name)
             try:
-                async with self._turn(stored):
+                async with self._turn(stored, attempt) as stored:
                     return await self._admit(stored, attempt)
             except JoinRefused as refusal:
                 await self._record_refusal(stored, attempt, refusal)
                 raise
             except BadParameter as error:
-                await self._record_refusal(stored, attempt, JoinRefused("bad_request", error.message))
+                reason = "method_mismatch" if isinstance(error, MethodMismatch) else "bad_request"
+                await self._record_refusal(stored, attempt, JoinRefused(reason, error.message))
                 raise
             except CompareFailed:
                 continue
@@ -102,17 +107,18 @@ class Joining:
         try:
             return parse_attempt(request, caller, self._authority.reserved_keys)
         except BadParameter as error:
-            event = audit.BOT_JOIN_FAILURE if request.role == SystemRole.BOT else audit.INSTANCE_JOIN_FAILURE
+            is_bot = request.role.strip().lower() == SystemRole.BOT.lower()
+            event = audit.BOT_JOIN_FAILURE if is_bot else audit.INSTANCE_JOIN_FAILURE
             details = {"reason": "bad_request", "message": error.message, "remote_addr": caller.remote_addr}
             await self._audit.emit(event, success=False, **details)
             raise
 
     async def _admit(self, stored: StoredToken | None, attempt: JoinAttempt) -> JoinResponse:
         now = self._clock.now()
-        stored = admission.check_found(stored, now)
-        if stored.spent is not None:
+        if stored is not None and stored.spent is not None:
             return _answer_again(stored.spent, attempt)
 
+        stored = admission.check_found(stored, now)
         admission.check_method(stored.token, attempt)
         admission.check_address(stored.token, attempt)
         admission.check_role(stored.token, attempt)
@@ -128,13 +134,21 @@ class Joining:
         stored = await self._tokens.find(name)
         return self._static_tokens.find(self._tokens.lookup_id(name)) or stored
 
-    def _turn(self, stored: StoredToken | None) -> AbstractAsyncContextManager[Any]:
-        """Let those who count against the same limit take turns, instead of signing in vain."""
+    @asynccontextmanager
+    async def _turn(self, stored: StoredToken | None, attempt: JoinAttempt) -> AsyncIterator[StoredToken | None]:
+        """Let those who count against the same limit take turns, instead of signing in vain.
+
+        Who had to wait gets the token as it is then.
+        """
         if stored is None or not _is_counted(stored):
-            return nullcontext()
-        if len(self._turns) > 1000:  # noqa: PLR2004 - locks nobody holds are dropped now and then
+            yield stored
+            return
+        if len(self._turns) > MAX_TURNS:
             self._turns = {key: lock for key, lock in self._turns.items() if lock.locked()}
-        return self._turns.setdefault(stored.lookup_id, asyncio.Lock())
+        turn = self._turns.setdefault(stored.lookup_id, asyncio.Lock())
+        waited = turn.locked()
+        async with turn:
+            yield await self._find(attempt.token_name) if waited else stored
 
     async def _load_usage(self, stored: StoredToken, attempt: JoinAttempt, now: datetime) -> Usage | None:
         limits = stored.token.spec.limits
@@ -180,12 +194,13 @@ class Joining:
         if _is_one_use(stored):
             answer = outcome.response.model_dump(mode="json")
             writes.append(self._tokens.build_tombstone(stored, Spent(attempt.key_fingerprint, answer), now))
+        expires = stored.token.metadata.expires
         event = self._audit.build(
             audit.BOT_JOIN if attempt.role is SystemRole.BOT else audit.INSTANCE_JOIN,
             success=True,
             **_describe(stored, attempt),
             host_id=outcome.response.host_id,
-            token_expires=stored.token.model_dump(mode="json")["metadata"]["expires"],
+            token_expires=render_time(expires) if expires is not None else None,
             attributes=dict(outcome.identity.attributes),
             certificate_serial=outcome.issued.serial,
         )

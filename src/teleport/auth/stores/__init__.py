@@ -30,7 +30,7 @@ def build_stores(backend: Backend, sealer: Sealer, *, clock: Clock, retention: t
     return Stores(
         backend=backend,
         authorities=AuthorityStore(backend=backend, sealer=sealer, clock=clock),
-        tokens=TokenStore(backend=backend, sealer=sealer),
+        tokens=TokenStore(backend=backend, sealer=sealer, clock=clock),
         static_tokens=StaticTokenStore(backend=backend, sealer=sealer),
         presence=PresenceStore(backend=backend),
         ledger=Ledger(backend=backend, retention=retention),

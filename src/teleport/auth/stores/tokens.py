@@ -1,25 +1,33 @@
 """Join tokens in the store: sealed, and filed under a keyed hash of their name.
 
-Whoever steals the database learns neither a token's name nor its content. A token that was spent stays for a while as
-a tombstone, which lists do not show: the one who spent it may have lost the answer, and asks again.
+Whoever steals the database learns neither a token's name nor its content. A token that is over stays for a while and
+is shown to nobody: who spent it may have lost the answer and asks again, and the audit log can tell an expired token
+from a guess.
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from teleport.auth.records import decode, encode
 from teleport.backend.protocol import Backend, Condition, Delete, Item, Put, Write
-from teleport.errors import AlreadyExists, CompareFailed, NotFound
+from teleport.clock import Clock
+from teleport.errors import AlreadyExists, CompareFailed, NotFound, Unavailable
 from teleport.pki.seal import Sealer
 from teleport.resources.codec import parse_resource
-from teleport.resources.token import Token, safe_name
+from teleport.resources.token import Token, is_expired, safe_name
 
 PREFIX = "tokens/"
 KIND = "token"
 TOMBSTONE_LIFE = timedelta(minutes=2)
+EXPIRED_LIFE = timedelta(days=1)
 MAX_CACHED = 10_000
+MAX_ATTEMPTS = 8
+"""How often a change starts over because somebody used the token meanwhile."""
+
+_LATEST = datetime.max.replace(tzinfo=UTC) - EXPIRED_LIFE
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +59,13 @@ class TokenStore:
     Args:
         backend: where they are.
         sealer: seals the records and computes the keyed hashes.
+        clock: tells which ones are over.
     """
 
-    def __init__(self, *, backend: Backend, sealer: Sealer) -> None:
+    def __init__(self, *, backend: Backend, sealer: Sealer, clock: Clock) -> None:
         self._backend = backend
         self._sealer = sealer
+        self._clock = clock
         self._opened: dict[str, tuple[int, StoredToken]] = {}
 
     def lookup_id(self, name: str) -> str:
@@ -63,12 +73,12 @@ class TokenStore:
         return self._sealer.lookup_id(name)
 
     async def find(self, name: str) -> StoredToken | None:
-        """Return the token or its tombstone, or None."""
+        """Return the token, even if it is over, or None."""
         item = await self._backend.get(PREFIX + self.lookup_id(name))
         return None if item is None else self._open(item)
 
     async def get(self, name: str) -> Token:
-        """Return a token that is not spent.
+        """Return a token that is not over.
 
         Raises:
             NotFound: there is none of this name.
@@ -76,29 +86,34 @@ class TokenStore:
         return (await self._live(name)).token
 
     async def list_page(self, *, after: str, limit: int) -> tuple[list[Token], str]:
-        """Return a page of tokens that are not spent, and the mark of the next page or an empty one."""
+        """Return a page of tokens that are not over, and the mark of the next page or an empty one."""
         items = await self._backend.range(PREFIX, after=after, limit=limit)
-        stored = [self._open(item) for item in items]
-        return [entry.token for entry in stored if entry.spent is None], items[-1].key if len(items) == limit else ""
+        live = [stored.token for stored in map(self._open, items) if not self._is_over(stored)]
+        return live, items[-1].key if len(items) == limit else ""
 
     async def create(self, token: Token, writes: Sequence[Write] = ()) -> Token:
-        """Store a token whose name is free; a tombstone does not keep the name.
+        """Store a token whose name is free; one that is over does not keep the name.
 
         Raises:
             AlreadyExists: the name is taken.
         """
         found = await self.find(token.name)
-        if found is not None and found.spent is None:
+        if found is not None and not self._is_over(found):
             raise AlreadyExists(f"token {safe_name(token.name)!r} exists already; choose another name or use --force")
-        condition = Condition(PREFIX + self.lookup_id(token.name), found.revision if found else None)
         try:
-            return await self._put(token, [condition], writes)
+            return await self._begin(token, found, writes)
         except CompareFailed as error:
             raise AlreadyExists(f"token {safe_name(token.name)!r} exists already") from error
 
     async def upsert(self, token: Token, writes: Sequence[Write] = ()) -> Token:
-        """Store a token, whatever was there."""
-        return await self._put(token, [], writes)
+        """Store a token, whatever was there; what was counted of the uses of a live one stays counted."""
+        for _ in range(MAX_ATTEMPTS):
+            found = await self.find(token.name)
+            with suppress(CompareFailed):
+                if found is None or self._is_over(found):
+                    return await self._begin(token, found, writes)
+                return await self._replace(token, found, writes)
+        raise Unavailable("the token keeps changing; try again")
 
     async def update(self, token: Token, writes: Sequence[Write] = ()) -> Token:
         """Replace a token that is still at the revision which the new one names.
@@ -107,10 +122,13 @@ class TokenStore:
             NotFound: there is none of this name.
             CompareFailed: it has moved on.
         """
-        live = await self._live(token.name)
-        if str(live.revision) != token.metadata.revision:
-            raise CompareFailed("the token changed since it was read; read it again and repeat the change")
-        return await self._put(token, live.unchanged, writes)
+        for _ in range(MAX_ATTEMPTS):
+            live = await self._live(token.name)
+            if str(live.revision) != token.metadata.revision:
+                raise CompareFailed("the token changed since it was read; read it again and repeat the change")
+            with suppress(CompareFailed):
+                return await self._replace(token, live, writes)
+        raise Unavailable("the token keeps changing; try again")
 
     async def delete(self, name: str, revision: str = "", writes: Sequence[Write] = ()) -> Token:
         """Remove a token and what was counted of its uses; return it.
@@ -132,12 +150,29 @@ class TokenStore:
 
     async def _live(self, name: str) -> StoredToken:
         found = await self.find(name)
-        if found is None or found.spent is not None:
+        if found is None or self._is_over(found):
             raise NotFound(f"token {safe_name(name)!r} not found")
         return found
 
+    def _is_over(self, stored: StoredToken) -> bool:
+        return stored.spent is not None or is_expired(stored.token, self._clock.now())
+
+    async def _begin(self, token: Token, found: StoredToken | None, writes: Sequence[Write]) -> Token:
+        """Store a token where there is none, or one that is over: its uses are counted from nought."""
+        lookup_id = self.lookup_id(token.name)
+        condition = Condition(PREFIX + lookup_id, found.revision if found else None)
+        return await self._put(token, [condition], [Delete(usage_key(lookup_id)), *writes])
+
+    async def _replace(self, token: Token, live: StoredToken, writes: Sequence[Write]) -> Token:
+        """Store a token in the place of a live one: what was counted of its uses lives as long as the new one."""
+        key = usage_key(live.lookup_id)
+        counted = await self._backend.get(key)
+        condition = Condition(key, counted.revision if counted else None)
+        kept = [Put(key, counted.value, keep_until(token.metadata.expires))] if counted else []
+        return await self._put(token, [*live.unchanged, condition], [*kept, *writes])
+
     async def _put(self, token: Token, conditions: Sequence[Condition], writes: Sequence[Write]) -> Token:
-        put = self._build_put(token, token.metadata.expires)
+        put = self._build_put(token, keep_until(token.metadata.expires))
         revision = await self._backend.commit(conditions, [put, *writes])
         return token.with_metadata(revision=str(revision))
 
@@ -166,6 +201,11 @@ class TokenStore:
             self._opened.clear()
         self._opened[item.key] = (item.revision, stored)
         return stored
+
+
+def keep_until(expires: datetime | None) -> datetime | None:
+    """Return until when the records of a token are kept that expires then."""
+    return None if expires is None else min(expires, _LATEST) + EXPIRED_LIFE
 
 
 def usage_key(lookup_id: str) -> str:

@@ -4,11 +4,19 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from teleport.auth.records import build_bucket, decode, encode
-from teleport.auth.stores.tokens import TOMBSTONE_LIFE, usage_key
+from teleport.auth.stores.tokens import TOMBSTONE_LIFE, keep_until, usage_key
 from teleport.backend.protocol import Backend, Condition, Put
 
-HOUR_IN_BUCKETS = 60
+HOUR = timedelta(hours=1)
 MAX_HOLDERS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Minute:
+    """The uses within one minute; all of them count as late as the last one, so that an hour is never too short."""
+
+    uses: int
+    last: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,14 +33,13 @@ class Usage:
     """The count, at one revision of its record; None stands for a record that is not there yet."""
 
     uses: int = 0
-    by_minute: dict[int, int] = field(default_factory=dict)
+    by_minute: dict[int, Minute] = field(default_factory=dict)
     holders: tuple[Holder, ...] = ()
     revision: int | None = None
 
     def uses_in_last_hour(self, now: datetime) -> int:
-        """Return the uses of the last sixty minutes, the present one included."""
-        first = build_bucket(now) - HOUR_IN_BUCKETS
-        return sum(count for minute, count in self.by_minute.items() if minute > first)
+        """Return the uses of the last sixty minutes."""
+        return sum(minute.uses for minute in _within_hour(self.by_minute, now).values())
 
     def find_holder(self, key_fingerprint: str, now: datetime) -> Holder | None:
         """Return the holder of a key that joined within the last two minutes."""
@@ -43,12 +50,17 @@ class Usage:
 
     def after_use(self, key_fingerprint: str, host_id: str, now: datetime) -> "Usage":
         """Return the count with one more use."""
-        minute = build_bucket(now)
-        recent = {bucket: count for bucket, count in self.by_minute.items() if bucket > minute - HOUR_IN_BUCKETS}
-        recent[minute] = recent.get(minute, 0) + 1
+        recent, bucket = _within_hour(self.by_minute, now), build_bucket(now)
+        before = recent[bucket].uses if bucket in recent else 0
+        recent[bucket] = Minute(before + 1, now.timestamp())
         holder = Holder(key_fingerprint, host_id, (now + TOMBSTONE_LIFE).timestamp())
         present = [old for old in self.holders if old.until >= now.timestamp()]
         return Usage(self.uses + 1, recent, (*present[-MAX_HOLDERS + 1 :], holder), self.revision)
+
+
+def _within_hour(by_minute: dict[int, Minute], now: datetime) -> dict[int, Minute]:
+    since = (now - HOUR).timestamp()
+    return {bucket: minute for bucket, minute in by_minute.items() if minute.last > since}
 
 
 async def load_usage(backend: Backend, lookup_id: str) -> Usage:
@@ -59,19 +71,18 @@ async def load_usage(backend: Backend, lookup_id: str) -> Usage:
     record = decode(item.value)
     return Usage(
         uses=record["uses"],
-        by_minute={int(minute): count for minute, count in record["by_minute"].items()},
+        by_minute={int(bucket): Minute(*entry) for bucket, entry in record["by_minute"].items()},
         holders=tuple(Holder(*entry) for entry in record["holders"]),
         revision=item.revision,
     )
 
 
 def build_usage_commit(lookup_id: str, before: Usage, after: Usage, expires: datetime | None) -> tuple[Condition, Put]:
-    """Return the compare-and-swap that records a use; the record outlives the token by a day and no longer."""
+    """Return the compare-and-swap that records a use; the record is kept as long as the token's."""
     key = usage_key(lookup_id)
     record = {
         "uses": after.uses,
-        "by_minute": {str(minute): count for minute, count in after.by_minute.items()},
+        "by_minute": {str(bucket): [minute.uses, minute.last] for bucket, minute in after.by_minute.items()},
         "holders": [[holder.key_fingerprint, holder.host_id, holder.until] for holder in after.holders],
     }
-    end = expires + timedelta(days=1) if expires is not None else None
-    return Condition(key, before.revision), Put(key, encode(record), end)
+    return Condition(key, before.revision), Put(key, encode(record), keep_until(expires))
