@@ -1,5 +1,6 @@
 """The agent's side of a join: whom it trusts, what it shows, and what it tells its operator when it is refused."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
@@ -12,7 +13,7 @@ from teleport.api.operations import JOIN, TRUST
 from teleport.api.trust import KnownAuthority, PinnedConnection, ServerTrust
 from teleport.clock import Clock
 from teleport.config.settings import JoinParams, Settings
-from teleport.errors import BadParameter, JoinRefused, TeleportError, TrustError
+from teleport.errors import BadParameter, ConnectionFailed, JoinRefused, TeleportError, TrustError
 from teleport.resources.address import Address
 from teleport.resources.role import SystemRole
 from teleport.version import VERSION
@@ -20,6 +21,8 @@ from teleport.web.tls import build_client_context
 
 CA_FILE = "ca.cert"
 MAX_CA_FILE_BYTES = 256 * 1024
+
+_MAJOR = re.compile("[0-9]{1,6}")
 
 
 class VersionRefused(TeleportError):
@@ -91,12 +94,18 @@ class NetworkJoiner:
         return await client.call(JOIN, request)
 
     def _check_version(self, server: TrustResponse) -> None:
-        ours, theirs = (int(version.split(".")[0]) for version in (VERSION, server.server_version))
-        if ours > theirs and not self._settings.skip_version_check:
+        if _parse_major(VERSION) > _parse_major(server.server_version) and not self._settings.skip_version_check:
             raise VersionRefused(
                 f"this is version {VERSION}, and the auth server is {server.server_version}: an agent may not be of a "
                 "newer major version; upgrade the auth server first, or use --skip-version-check"
             )
+
+
+def _parse_major(version: str) -> int:
+    major = version.partition(".")[0]
+    if not _MAJOR.fullmatch(major):
+        raise ConnectionFailed(f"the server says that it is of version {version[:32]!r}, which is none")
+    return int(major)
 
 
 def _trust_of(known: Identity) -> ServerTrust:

@@ -29,10 +29,13 @@ class Membership:
         self._joined = joined
         self._states = states
         self._hostname = hostname
+        self._may_join_again = True
         self.trust = KnownAuthority(self._build_context())
 
     async def certify(self, client: Client, role: SystemRole, joiner: Joiner | None) -> None:
         """Get certificates for a service, unless they are there; a token helps where the identity does not cover it.
+
+        The token is asked once: it grants all its roles then, and a use of it may count.
 
         Raises:
             AccessDenied: neither the identity nor the token covers the role.
@@ -42,7 +45,7 @@ class Membership:
         try:
             await self._request(client, role)
         except AccessDenied:
-            if joiner is None:
+            if joiner is None or not self._may_join_again:
                 raise
             logger.info("the identity does not cover role %s; joining once more with the token", role)
             await self._join_again(joiner)
@@ -66,7 +69,12 @@ class Membership:
 
     async def _join_again(self, joiner: Joiner) -> None:
         keys = generate_keys()
-        response = await joiner.join(keys, self._joined.identity(SystemRole.INSTANCE))
+        try:
+            response = await joiner.join(keys, self._joined.identity(SystemRole.INSTANCE))
+        except AccessDenied:
+            self._may_join_again = False
+            raise
+        self._may_join_again = False
         self._remember(self._joined.with_certificates(keys, response.certificates).with_trust(response.trust))
 
     def _remember(self, joined: Joined) -> None:

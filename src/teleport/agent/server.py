@@ -16,7 +16,7 @@ from teleport.api.client import Client, open_client
 from teleport.api.messages import Document
 from teleport.clock import Clock
 from teleport.config.settings import Settings
-from teleport.errors import AccessDenied, BadParameter, TeleportError, TrustError
+from teleport.errors import AccessDenied, BadParameter, StorageError, TeleportError, TrustError
 from teleport.pki.leaf import parse_leaf
 from teleport.resources.address import Address
 from teleport.resources.role import SystemRole
@@ -118,8 +118,14 @@ class Agent:
                 return joined
 
     def _is_over(self, joined: Joined) -> bool:
-        certificate = joined.certificates[SystemRole.INSTANCE].tls_certificate
-        if parse_leaf(ssl.PEM_cert_to_DER_cert(certificate)).not_after > self._clock.now():
+        try:
+            der = ssl.PEM_cert_to_DER_cert(joined.certificates[SystemRole.INSTANCE].tls_certificate)
+            not_after = parse_leaf(der).not_after
+        except (KeyError, ValueError, AccessDenied) as error:
+            raise StorageError(
+                f"the state in {self._settings.data_dir} holds no identity of an agent; remove it to join anew"
+            ) from error
+        if not_after > self._clock.now():
             return False
         logger.warning("the certificate of host %s has expired; joining anew", joined.host_id)
         return True
