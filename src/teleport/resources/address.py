@@ -9,7 +9,7 @@ from teleport.errors import BadParameter
 MAX_PORT = 65535
 
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,253}")
-_PORT = re.compile(r"[0-9]{1,5}")
+_PORT = re.compile(r"[0-9]{1,300}")  # leading noughts do not hurt, and more digits than that `int` would refuse
 
 
 @dataclass(frozen=True, slots=True)
