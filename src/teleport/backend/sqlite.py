@@ -1,8 +1,9 @@
 """The embedded backend: one SQLite file in WAL mode, every commit on disk before it returns.
 
-One thread writes, in groups of transactions that share one flush to disk. Reads are made on the event loop from a
-connection of their own: they take microseconds and see every commit that has returned. One process has the store
-open at a time; backups may be taken meanwhile by any tool that speaks SQLite (`sqlite3 FILE ".backup COPY"`).
+One thread writes, in groups of transactions that share one flush to disk. Reads are made on the event loop, from
+memory or from a connection of their own: they take microseconds and see every commit that has returned. One process
+has the store open at a time, and nothing else may write to its file; backups may be taken meanwhile by any tool that
+speaks SQLite (`sqlite3 FILE ".backup COPY"`).
 """
 
 import asyncio
@@ -21,6 +22,7 @@ from teleport.backend.folder import LOCK_NAME, StoreFolder
 from teleport.backend.group_writer import GroupWriter, Result
 from teleport.backend.keyspace import find_stretch
 from teleport.backend.protocol import Condition, Event, Item, Write
+from teleport.backend.recent_items import RecentItems
 from teleport.backend.transaction import Expire, Outcome, Transaction, judge
 from teleport.backend.watchers import Watchers
 from teleport.clock import Clock
@@ -84,17 +86,20 @@ async def open_sqlite(path: Path, *, clock: Clock, sweep_period: timedelta = SWE
         StorageError: the folder is in use or open to others, or the store is damaged, incomplete or of a newer version.
     """
     time = ExpiryClock(clock)
-    database = await asyncio.to_thread(_Database.open, path, time)
-    return SqliteBackend(database, time=time, sweep_period=sweep_period)
+    database, reader = await asyncio.to_thread(_Database.open, path, time)
+    return SqliteBackend(database, reader, time=time, sweep_period=sweep_period)
 
 
 class SqliteBackend:
     """A store in one SQLite file; made by `open_sqlite`."""
 
-    def __init__(self, database: "_Database", *, time: ExpiryClock, sweep_period: timedelta) -> None:
+    def __init__(
+        self, database: "_Database", reader: sqlite3.Connection, *, time: ExpiryClock, sweep_period: timedelta
+    ) -> None:
         self._time = time
         self._path = database.path
-        self._reader = _connect(database.path, busy_timeout=timedelta())
+        self._recent = database.recent
+        self._reader = reader
         self._watchers = Watchers()
         self._writer = GroupWriter(write=database.write, finish=database.close, publish=self._publish)
         self._sweeper = Sweeper(self._sweep, period=sweep_period)
@@ -104,8 +109,15 @@ class SqliteBackend:
     async def get(self, key: str) -> Item | None:
         """Return the item, or None if there is none or its time is over."""
         check_key(key)
-        rows = self._read(_GET, key)
-        return live(_build_item(rows[0]), self._time.now()) if rows else None
+        item = self._recent.get(key) if self._is_open else None
+        if item is None:
+            begun = self._recent.begin_read(key)
+            rows = self._read(_GET, key)
+            if not rows:
+                return None
+            item = _build_item(rows[0])
+            self._recent.remember(item, begun)
+        return live(item, self._time.now())
 
     async def range(self, prefix: str, *, after: str = "", limit: int = 1000, newest_first: bool = False) -> list[Item]:
         """Return live items whose keys start with the prefix, ordered by key."""
@@ -154,14 +166,15 @@ class _Database:
 
     def __init__(self, folder: StoreFolder, path: Path, connection: sqlite3.Connection, time: ExpiryClock) -> None:
         self.path = path
+        self.recent = RecentItems()
         self._folder = folder
         self._connection = connection
         self._time = time
         self._revision = 0
 
     @classmethod
-    def open(cls, path: Path, time: ExpiryClock) -> Self:
-        """Lock the folder, check the file and bring it into use."""
+    def open(cls, path: Path, time: ExpiryClock) -> tuple[Self, sqlite3.Connection]:
+        """Lock the folder, check the file and bring it into use; return it with a connection for the reading half."""
         with contextlib.ExitStack() as undo, _translated(path / FILE_NAME):
             folder = StoreFolder.acquire(path)
             undo.callback(folder.release)
@@ -171,16 +184,22 @@ class _Database:
             undo.callback(database._disconnect)
             database._begin_use()
             folder.mark_open()
+            reader = _connect(file, busy_timeout=timedelta())
             undo.pop_all()
-        return database
+        return database, reader
 
     def write(self, transactions: Sequence[Transaction]) -> Sequence[Result]:
         """Do a group of transactions with one flush to disk; one whose conditions fail leaves the others alone."""
         try:
             with self._transaction():
-                return [self._do(transaction) for transaction in transactions]
+                results = [self._do(transaction) for transaction in transactions]
+                done = [result for result in results if isinstance(result, Outcome)]
+                self.recent.begin_changes(event.key for outcome in done for event in outcome.events)
         except sqlite3.Error as error:
             return [_translate(error, self.path) for _ in transactions]
+        finally:
+            self.recent.end_changes()
+        return results
 
     def close(self) -> None:
         """Fold the write-ahead log into the file, and let the folder go."""

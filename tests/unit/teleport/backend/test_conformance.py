@@ -527,6 +527,27 @@ async def test_a_read_after_a_commit_returned_sees_it(backend: Backend) -> None:
     await asyncio.gather(*(write_and_read(writer) for writer in range(16)))
 
 
+async def test_reads_never_go_back_whichever_way_they_are_made(backend: Backend) -> None:
+    keys = [f"/k/{n}" for n in range(4)]
+    done = False
+
+    async def write(key: str) -> None:
+        nonlocal done
+        for n in range(100):
+            await backend.commit([], [Put(key, b"%d" % n)])
+        done = True
+
+    async def read(key: str) -> None:
+        latest = 0
+        while not done:
+            for item in (await backend.get(key), *await backend.range(key), await backend.get(key)):
+                assert item is None or item.revision >= latest
+                latest = item.revision if item else latest
+            await asyncio.sleep(0)
+
+    await asyncio.gather(*(write(key) for key in keys), *(read(key) for key in keys))
+
+
 async def test_a_cancelled_caller_disturbs_nobody(backend: Backend) -> None:
     tasks = [asyncio.ensure_future(put(backend, **{f"n{n}": b""})) for n in range(10)]
     await asyncio.sleep(0)
