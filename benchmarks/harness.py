@@ -1,4 +1,4 @@
-"""Starts an auth server pinned to one core for a benchmark, loads it from the other, and reads what that cost."""
+"""Starts an auth server pinned to one core for a benchmark, loads it from another, and reads what that cost."""
 
 import asyncio
 import os
@@ -9,26 +9,32 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from teleport.api.identity import Identity, load_identity
 from teleport.resources.address import Address
 
-SERVER_CORE, LOAD_CORE = 0, os.cpu_count() - 1 if (os.cpu_count() or 1) > 1 else 0
+CORES = sorted(os.sched_getaffinity(0))
+SERVER_CORE, LOAD_CORE = CORES[0], CORES[-1]
+BIN = Path(sys.executable).parent
 _TICKS = os.sysconf("SC_CLK_TCK")
-_BIN = Path(sys.executable).parent
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+_START_TIMEOUT = 20
+
+T = TypeVar("T")
 
 _CONFIG = """
 version: v3
 teleport:
   nodename: bench
   data_dir: {folder}
-  diag_addr: 127.0.0.1:{diag_port}
   connection_limits:
-    max_connections: 100000
+    max_connections: 20000
+    refused_joins: {{period: 1s, average: 100000, burst: 100000}}
 auth_service:
   enabled: yes
   cluster_name: bench.example.com
@@ -47,27 +53,41 @@ class Server:
     pid: int
     address: Address
     folder: Path
-    config: Path
 
     @property
     def admin(self) -> Identity:
         """Return the administrator's identity."""
         return load_identity(self.folder / "admin.identity")
 
-    def cpu_seconds(self) -> float:
-        """Return the processor time that the server has used so far, all threads."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / _TICKS
 
-    def rss_mib(self) -> float:
-        """Return the server's resident memory."""
-        return rss_mib(self.pid)
+@dataclass(frozen=True)
+class Cost:
+    """What some work cost."""
+
+    count: int
+    seconds: float
+    cpu_seconds: float
+
+    @property
+    def rate(self) -> float:
+        """Return how many a second."""
+        return self.count / self.seconds
+
+    @property
+    def cpu_ms(self) -> float:
+        """Return milliseconds of the server's processor time for each."""
+        return self.cpu_seconds / self.count * 1000
+
+
+def cpu_seconds(pid: int) -> float:
+    """Return the processor time that a process has used so far, all threads, user and system."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS
 
 
 def rss_mib(pid: int) -> float:
     """Return a process's resident memory."""
-    pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+    return int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]) * _PAGE / 2**20
 
 
 def free_port() -> int:
@@ -78,48 +98,60 @@ def free_port() -> int:
 
 
 @contextmanager
+def pinned_process(command: list[str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a server on its own core for the time of a block."""
+    with log.open("wb") as output:
+        process = subprocess.Popen(["taskset", "-c", str(SERVER_CORE), *command], stdout=output, stderr=output)
+    try:
+        yield process
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(60)
+
+
+@contextmanager
 def auth_server() -> Iterator[Server]:
-    """Run an auth server on the server's core for the time of a block, on durable storage in a temporary folder."""
+    """Run an auth server for the time of a block, on durable storage in a temporary folder; this process is the load."""
+    os.sched_setaffinity(0, {LOAD_CORE})
     root = Path(tempfile.mkdtemp(prefix="teleport-bench-"))
     port, folder = free_port(), root / "data"
     config = root / "teleport.yaml"
-    config.write_text(_CONFIG.format(folder=folder, port=port, diag_port=free_port()), encoding="utf-8")
-    command = ["taskset", "-c", str(SERVER_CORE), str(_BIN / "teleport"), "start", "-c", str(config)]
-    with (root / "log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log)
+    config.write_text(_CONFIG.format(folder=folder, port=port), encoding="utf-8")
     try:
-        _wait_for(folder / "admin.identity", port, process)
-        yield Server(process.pid, Address("127.0.0.1", port), folder, config)
+        with pinned_process([str(BIN / "teleport"), "start", "-c", str(config)], root / "log") as process:
+            wait_for_port(port, process)
+            yield Server(process.pid, Address("127.0.0.1", port), folder)
     finally:
-        process.send_signal(signal.SIGTERM)
-        process.wait(30)
         shutil.rmtree(root, ignore_errors=True)
 
 
-def _wait_for(identity: Path, port: int, process: subprocess.Popen[bytes]) -> None:
-    for _ in range(200):
-        if process.poll() is not None:
-            raise SystemExit("the auth server ended; run it by hand to see why")
+def wait_for_port(port: int, process: subprocess.Popen[bytes]) -> None:
+    """Return when something listens on a local port."""
+    end = time.monotonic() + _START_TIMEOUT
+    while time.monotonic() < end and process.poll() is None:
         with socket.socket() as probe:
-            if identity.exists() and probe.connect_ex(("127.0.0.1", port)) == 0:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return
         time.sleep(0.05)
-    raise SystemExit("the auth server did not listen in time")
+    raise SystemExit("the server did not come up")
 
 
-def pin_load() -> None:
-    """Keep this process, which makes the load, off the server's core."""
-    os.sched_setaffinity(0, {LOAD_CORE})
-
-
-async def spread(work: list[object], workers: int, one: object) -> float:
-    """Let workers take items until none is left; return the seconds that it took."""
-    queue = iter(work)
+async def measure(pid: int, items: Iterable[T], one: Callable[[T], Awaitable[object]], *, workers: int) -> Cost:
+    """Let workers take items until none is left, and return what that cost the process."""
+    queue = iter(list(items))
+    done = 0
 
     async def worker() -> None:
+        nonlocal done
         for item in queue:
-            await one(item)  # type: ignore[operator]
+            await one(item)
+            done += 1
 
-    start = time.perf_counter()
+    cpu, start = cpu_seconds(pid), time.perf_counter()
     await asyncio.gather(*(worker() for _ in range(workers)))
-    return time.perf_counter() - start
+    return Cost(done, time.perf_counter() - start, cpu_seconds(pid) - cpu)
+
+
+def report(name: str, figure: str) -> None:
+    """Print one row of the table."""
+    print(f"{name:<58} {figure:>16}", flush=True)

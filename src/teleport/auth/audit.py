@@ -6,7 +6,6 @@ JSON lines into a file for those who collect logs. No event ever holds a secret.
 
 import asyncio
 import os
-import secrets
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -81,15 +80,16 @@ class AuditLog:
     def build(self, event: EventType, **fields: Any) -> Pending:  # noqa: ANN401 - whatever JSON can hold
         """Return the event, to be committed together with what it tells of."""
         now = self._clock.now()
+        uid = build_time_key(now)
         record = {
             "event": event.name,
             "code": event.code,
             "time": render_time(now),
-            "uid": secrets.token_hex(16),
+            "uid": uid,
             **{key: value for key, value in fields.items() if value not in (None, "", {}, ())},
         }
         body = encode(record)
-        return Pending(Put(PREFIX + build_time_key(now), body, now + self._retention), body + b"\n")
+        return Pending(Put(PREFIX + uid, body, now + self._retention), body + b"\n")
 
     def committed(self, *events: Pending) -> None:
         """Hand events whose commit succeeded to the file."""

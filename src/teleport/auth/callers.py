@@ -4,12 +4,17 @@ The TLS layer has checked the chain when the connection was made. That is not en
 trust since, and the kind of the certificate must fit the authority that signed it.
 """
 
+from functools import lru_cache
+
 from teleport.auth.access import Caller, CallerKind
 from teleport.auth.authority import Authority
 from teleport.clock import Clock
 from teleport.errors import AccessDenied
 from teleport.pki.leaf import LeafIdentity, LeafKind, parse_leaf
 from teleport.resources.role import SystemRole
+
+_read_leaf = lru_cache(maxsize=1024)(parse_leaf)
+"""What a certificate states never changes; only whether it is still trusted is asked anew for every request."""
 
 
 def identify(certificate_der: bytes | None, remote_addr: str, *, authority: Authority, clock: Clock) -> Caller:
@@ -20,7 +25,7 @@ def identify(certificate_der: bytes | None, remote_addr: str, *, authority: Auth
     """
     if certificate_der is None:
         return Caller(CallerKind.ANONYMOUS, remote_addr=remote_addr)
-    leaf = parse_leaf(certificate_der)
+    leaf = _read_leaf(certificate_der)
     if leaf.cluster_name != authority.cluster_name:
         raise AccessDenied(f"the certificate is of cluster {leaf.cluster_name!r}, this is {authority.cluster_name!r}")
     trusted = authority.trusted_hosts if leaf.kind is LeafKind.HOST else authority.trusted_users

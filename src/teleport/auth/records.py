@@ -1,15 +1,22 @@
 """Names of records that sort by time, and the one way in which stores write JSON."""
 
+import itertools
 import secrets
 from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 
+_PROCESS = secrets.token_hex(6)
+_COUNTER = itertools.count()
+
 
 def build_time_key(when: datetime) -> str:
-    """Return a key that sorts by time, to the microsecond, and collides with none."""
-    return f"{int(when.timestamp() * 1_000_000):016x}-{secrets.token_hex(6)}"
+    """Return a key that sorts by time, to the microsecond, and collides with none.
+
+    A random part for the process and a counter do what random bytes for every key would, without a system call each.
+    """
+    return f"{int(when.timestamp() * 1_000_000):016x}-{_PROCESS}-{next(_COUNTER):08x}"
 
 
 def build_bucket(when: datetime) -> int:

@@ -57,7 +57,8 @@ class ServerIdentity:
         issued = self._authority.issue_host(grant, CertifiedKeys(csr=self._csr, ssh=self._ssh), LIFE)
         trusted = self._authority.trust_bundle.tls
         self._context = build_server_context(
-            certificate_pem_chain=issued.certificates.tls_certificate,
+            # With its CA beside it, OpenSSL does not look for the issuer anew in every handshake.
+            certificate_pem_chain=issued.certificates.tls_certificate + trusted[AuthorityType.HOST][0],
             private_key_pem=private_key_to_pem(self._private_key),
             client_ca_pems=[*trusted[AuthorityType.HOST], *trusted[AuthorityType.USER]],
         )
