@@ -133,6 +133,7 @@ class Agent:
     async def _keep_membership(self, membership: Membership, client: Client) -> None:
         """Get certificates for all services, and follow what the cluster trusts."""
         backoff = Backoff()
+        failed = False
         while True:
             try:
                 for service in self._services:
@@ -140,8 +141,12 @@ class Agent:
                 await membership.follow_trust(client)
             except TeleportError as error:
                 self._report(self._explain(error))
+                failed = True
                 await backoff.wait()
             else:
+                if failed:
+                    self._announce_early()  # the next regular heartbeat, which says that all is well, is minutes away
+                failed = False
                 backoff.reset()
                 await sleep_about(TRUST_PERIOD, at_least=0.8)
 
