@@ -1,6 +1,6 @@
 """The ledger: when, from where and with which outcome each token was used."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from teleport.api.messages import TokenUse
 from teleport.auth.records import build_time_key, decode, encode
@@ -36,7 +36,6 @@ def _prefix(lookup_id: str) -> str:
 
 
 def _parse(value: bytes) -> TokenUse:
-    time, host_id, remote_addr, role, outcome = decode(value)
-    return TokenUse.model_validate(
-        {"time": time, "host_id": host_id, "remote_addr": remote_addr, "role": role, "outcome": outcome}
-    )
+    timestamp, host_id, remote_addr, role, outcome = decode(value)
+    time = datetime.fromtimestamp(timestamp, UTC)
+    return TokenUse(time=time, host_id=host_id, remote_addr=remote_addr, role=role, outcome=outcome)
