@@ -7,6 +7,7 @@ import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from typing import Self
 
 from teleport.pki.authority import TlsSigner, create_tls_authority
 from teleport.pki.keys import generate_private_key, private_key_to_pem
@@ -48,7 +49,7 @@ class RogueServer:
         """Return where it listens."""
         return Address(*self._socket.getsockname())
 
-    def __enter__(self) -> "RogueServer":
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
