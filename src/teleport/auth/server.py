@@ -77,10 +77,12 @@ async def open_auth_server(
     guard = ClockGuard(clock)
     async with AsyncExitStack() as stack:
         stores = await _open_stores(settings, guard, stack)
+        authority = await _load_authority(settings, stores, guard)
+        await stores.static_tokens.replace([(entry.roles, entry.token) for entry in settings.auth.tokens])
         server = AuthServer(
             settings,
             stores=stores,
-            authority=await _load_authority(settings, stores, guard),
+            authority=authority,
             clock=guard,
             readiness=readiness,
             metrics=metrics,
@@ -99,9 +101,7 @@ async def _open_stores(settings: Settings, guard: ClockGuard, stack: AsyncExitSt
     await guard.load(backend)
     sealer = Sealer(await load_seal_key(settings.auth.seal_key_file or settings.data_dir / SEAL_KEY_FILE, backend))
     await check_seal(backend, sealer)
-    stores = build_stores(backend, sealer, clock=guard, retention=settings.auth.audit_retention)
-    await stores.static_tokens.replace([(entry.roles, entry.token) for entry in settings.auth.tokens])
-    return stores
+    return build_stores(backend, sealer, clock=guard, retention=settings.auth.audit_retention)
 
 
 async def _load_authority(settings: Settings, stores: Stores, clock: Clock) -> Authority:
