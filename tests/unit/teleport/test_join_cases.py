@@ -134,7 +134,7 @@ def make_request(auth: InProcessAuth, fields: dict[str, Any]) -> JoinRequest:
         fields["expires"] = auth.clock.now() + timedelta(minutes=fields["expires"])
     name = fields.pop("token_name", SECRET)
     name = "X" + SECRET[1:] if name == "first-changed" else name
-    keys = {key: fields.pop(key) for key in ("csr", "ssh_public_key") if key in fields}
+    keys: dict[str, Any] = {key: fields.pop(key) for key in ("csr", "ssh_public_key") if key in fields}
     request = build_request(generate_keys(), name, **fields)
     return request.model_copy(update={"keys": request.keys.model_copy(update=keys)})
 

@@ -1,0 +1,111 @@
+from itertools import product
+
+import pytest
+
+from support.auth import ADMIN, ANONYMOUS, HOST_ID, build_host, build_user
+from teleport.auth.access import Caller, CallerKind, authorize, check_service_role
+from teleport.errors import AccessDenied, Unauthenticated
+from teleport.resources.codec import KINDS
+from teleport.resources.role import SystemRole
+
+CALLERS = {
+    "anonymous": ANONYMOUS,
+    "bot": Caller(CallerKind.BOT, "robot"),
+    "host": build_host(SystemRole.NODE),
+    "user": build_user(),
+    "stranger-role": build_user("access"),
+    "auditor": build_user("auditor"),
+    "editor": build_user("editor"),
+    "auditor+editor": build_user("auditor", "editor"),
+    "admin": ADMIN,
+}
+VERBS = ("create", "upsert", "update", "read", "read_secrets", "list", "delete")
+OTHER_KINDS = ("trust", "join", "cluster", "openapi", "host_certificate", "user_certificate", "presence", "token_use")
+PRESENCE = (
+    "app_server",
+    "auth_server",
+    "db_server",
+    "discovery_service",
+    "instance",
+    "kube_server",
+    "node",
+    "proxy",
+    "windows_desktop_service",
+)
+
+EVERYBODY = {("read", "trust"), ("create", "join")}
+CERTIFIED = EVERYBODY | {
+    ("read", "cluster"),
+    ("read", "openapi"),
+    ("read", "cert_authority"),
+    ("list", "cert_authority"),
+}
+READ_PRESENCE = set(product(("read", "list"), PRESENCE))
+AUDITOR = CERTIFIED | READ_PRESENCE | {("read", "token"), ("list", "token"), ("list", "token_use")}
+EDITOR = AUDITOR | set(product(VERBS, ("token",))) | set(product(("delete",), PRESENCE))
+
+GOLDEN = {
+    "anonymous": EVERYBODY,
+    "bot": CERTIFIED,
+    "host": CERTIFIED | {("create", "host_certificate"), ("update", "presence"), ("delete", "presence")},
+    "user": set(),
+    "stranger-role": set(),
+    "auditor": AUDITOR,
+    "editor": EDITOR,
+    "auditor+editor": EDITOR,
+    "admin": EDITOR | {("create", "user_certificate")},
+}
+
+
+@pytest.mark.parametrize("who", CALLERS)
+def test_everything_that_is_not_granted_is_denied(who: str) -> None:
+    kinds = sorted({*KINDS, *OTHER_KINDS})
+    granted = {(verb, kind) for verb, kind in product(VERBS, kinds) if is_allowed(CALLERS[who], verb, kind)}
+    assert granted == GOLDEN[who]
+
+
+def is_allowed(caller: Caller, verb: str, kind: str) -> bool:
+    try:
+        authorize(caller, verb, kind)
+    except (AccessDenied, Unauthenticated):
+        return False
+    return True
+
+
+def test_the_golden_table_covers_every_sort_of_caller() -> None:
+    assert {caller.kind for caller in CALLERS.values()} == set(CallerKind)
+
+
+def test_a_stranger_is_told_that_a_certificate_is_needed() -> None:
+    with pytest.raises(Unauthenticated, match="client certificate"):
+        authorize(ANONYMOUS, "list", "token")
+
+
+def test_a_known_caller_is_told_what_it_may_not_do() -> None:
+    with pytest.raises(AccessDenied, match=f"host '{HOST_ID}' may not list token"):
+        authorize(build_host(SystemRole.NODE), "list", "token")
+
+
+def test_a_host_whose_role_is_called_like_a_users_gains_nothing() -> None:
+    with pytest.raises(AccessDenied):
+        authorize(Caller(CallerKind.HOST, HOST_ID, frozenset({"editor"})), "list", "token")
+
+
+def test_a_host_speaks_for_the_services_of_its_certificate() -> None:
+    check_service_role(build_host(SystemRole.NODE, SystemRole.APP), SystemRole.APP)
+
+
+@pytest.mark.parametrize("role", [SystemRole.DB, SystemRole.ADMIN, SystemRole.INSTANCE, SystemRole.BOT])
+def test_a_host_speaks_for_no_other_service(role: SystemRole) -> None:
+    with pytest.raises(AccessDenied, match=f"does not cover role {role}"):
+        check_service_role(build_host(SystemRole.NODE), role)
+
+
+def test_a_role_of_no_service_is_refused_even_if_the_certificate_has_it() -> None:
+    with pytest.raises(AccessDenied):
+        check_service_role(build_host(SystemRole.ADMIN), SystemRole.ADMIN)
+
+
+def test_only_hosts_have_system_roles() -> None:
+    assert build_user("editor").system_roles == frozenset()
+    assert ADMIN.system_roles == frozenset()
