@@ -63,16 +63,25 @@ class AuditLog:
         clock: when an event happens.
         retention: how long an event stays in the store.
         report: told None when the file takes lines, and what is wrong when it does not.
+        count: told how many events were committed.
     """
 
     def __init__(
-        self, *, backend: Backend, path: Path, clock: Clock, retention: timedelta, report: Callable[[str | None], None]
+        self,
+        *,
+        backend: Backend,
+        path: Path,
+        clock: Clock,
+        retention: timedelta,
+        report: Callable[[str | None], None],
+        count: Callable[[float], None] = lambda _: None,
     ) -> None:
         self._backend = backend
         self._path = path
         self._clock = clock
         self._retention = retention
         self._report = report
+        self._count = count
         self._lines: list[bytes] = []
         self._writing = threading.Lock()
         self._wake = asyncio.Event()
@@ -94,6 +103,7 @@ class AuditLog:
     def committed(self, *events: Pending) -> None:
         """Hand events whose commit succeeded to the file."""
         self._lines += [event.line for event in events]
+        self._count(len(events))
         self._wake.set()
 
     async def emit(self, event: EventType, *writes: Write, **fields: Any) -> None:  # noqa: ANN401 - as `build`

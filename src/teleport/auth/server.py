@@ -20,6 +20,7 @@ from teleport.auth.handlers import Handlers
 from teleport.auth.join_limits import JoinLimits
 from teleport.auth.join_request import parse_keys
 from teleport.auth.joining import Joining
+from teleport.auth.measured_backend import MeasuredBackend
 from teleport.auth.presence import Heartbeats
 from teleport.auth.resources import AuthorityResources, PresenceResources, ResourceStore, TokenResources
 from teleport.auth.server_identity import RENEWAL, ServerIdentity, store_admin_identity
@@ -76,7 +77,7 @@ async def open_auth_server(
     readiness.expect(COMPONENT)
     guard = ClockGuard(clock)
     async with AsyncExitStack() as stack:
-        stores = await _open_stores(settings, guard, stack)
+        stores = await _open_stores(settings, guard, metrics, stack)
         authority = await _load_authority(settings, stores, guard)
         await stores.static_tokens.replace([(entry.roles, entry.token) for entry in settings.auth.tokens])
         server = AuthServer(
@@ -93,10 +94,10 @@ async def open_auth_server(
         yield server
 
 
-async def _open_stores(settings: Settings, guard: ClockGuard, stack: AsyncExitStack) -> Stores:
+async def _open_stores(settings: Settings, guard: ClockGuard, metrics: Metrics, stack: AsyncExitStack) -> Stores:
     prepare_folder(settings.data_dir)
     folder = settings.storage.path or settings.data_dir / "backend"
-    backend = await open_backend(settings.storage.type, path=folder, clock=guard)
+    backend = MeasuredBackend(await open_backend(settings.storage.type, path=folder, clock=guard), metrics)
     stack.push_async_callback(backend.close)
     await guard.load(backend)
     sealer = Sealer(await load_seal_key(settings.auth.seal_key_file or settings.data_dir / SEAL_KEY_FILE, backend))
@@ -150,6 +151,7 @@ class AuthServer:
             clock=clock,
             retention=settings.auth.audit_retention,
             report=self._report_audit,
+            count=metrics.audit_events.inc,
         )
         self._limits = JoinLimits(limits=settings.connection_limits, audit_log=self._audit, clock=clock)
         self._listener = self._build_listener()
@@ -282,6 +284,7 @@ class AuthServer:
             self._readiness.succeed(AUDIT_COMPONENT)
         else:
             logger.error("%s", problem)
+            self._metrics.audit_failures.inc()
             self._readiness.fail(AUDIT_COMPONENT, problem)
 
 

@@ -22,7 +22,7 @@ class Metrics:
         self.joins = Counter("teleport_joins", "Judged joins", ("method", "outcome", "reason"), registry=registry)
         self.heartbeats = Counter("teleport_heartbeats", "Heartbeats accepted", registry=registry)
         self.audit_events = Counter("teleport_audit_emit_events", "Audit events written", registry=registry)
-        self.audit_failures = Counter("audit_failed_emit_events", "Audit events not written", registry=registry)
+        self.audit_failures = Counter("audit_failed_emit_events", "Failures to write the audit file", registry=registry)
 
         self.backend_read = Histogram("backend_read_seconds", "Reads of one key", buckets=_FAST, registry=registry)
         self.backend_range = Histogram(
