@@ -35,6 +35,7 @@ teleport:
   connection_limits:
     max_connections: 20000
     refused_joins: {{period: 1s, average: 100000, burst: 100000}}
+    rates: [{{period: 1s, average: 100000, burst: 100000}}]
 auth_service:
   enabled: yes
   cluster_name: bench.example.com
@@ -109,10 +110,15 @@ def pinned_process(command: list[str], log: Path) -> Iterator[subprocess.Popen[b
         process.wait(60)
 
 
+def pin_load() -> None:
+    """Keep this process, which makes the load, off the server's core."""
+    os.sched_setaffinity(0, {LOAD_CORE})
+
+
 @contextmanager
 def auth_server() -> Iterator[Server]:
-    """Run an auth server for the time of a block, on durable storage in a temporary folder; this process is the load."""
-    os.sched_setaffinity(0, {LOAD_CORE})
+    """Run an auth server for the time of a block, on durable storage in a temporary folder."""
+    pin_load()
     root = Path(tempfile.mkdtemp(prefix="teleport-bench-"))
     port, folder = free_port(), root / "data"
     config = root / "teleport.yaml"

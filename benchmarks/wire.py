@@ -40,9 +40,12 @@ class Connection:
     async def ask(self, request: bytes) -> tuple[int, bytes]:
         """Send a request and return status and body."""
         self._writer.write(request)
-        head = await self._reader.readuntil(b"\r\n\r\n")
-        length = int(head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0])
-        return int(head[9:12]), await self._reader.readexactly(length)
+        head = (await self._reader.readuntil(b"\r\n\r\n")).lower()
+        status = int(head[9:12])
+        if b"transfer-encoding: chunked" in head:
+            return status, await self._reader.readuntil(b"\r\n0\r\n\r\n")
+        length = int(head.partition(b"content-length:")[2].partition(b"\r\n")[0])
+        return status, await self._reader.readexactly(length)
 
     def close(self) -> None:
         """Close the connection."""
