@@ -22,3 +22,7 @@ class FakeClock:
         """Let time pass."""
         self._now += step
         self._monotonic += step.total_seconds()
+
+    def set_back(self, step: timedelta) -> None:
+        """Let somebody set the wall clock back; the stopwatch does not notice."""
+        self._now -= step

@@ -78,7 +78,8 @@ async def open_auth_server(
     guard = ClockGuard(clock)
     async with AsyncExitStack() as stack:
         stores = await _open_stores(settings, guard, metrics, stack)
-        authority = await _load_authority(settings, stores, guard)
+        # Certificates begin at the time that others have, too: the guard's may be ahead of it.
+        authority = await _load_authority(settings, stores, clock)
         await stores.static_tokens.replace([(entry.roles, entry.token) for entry in settings.auth.tokens])
         server = AuthServer(
             settings,
@@ -180,6 +181,7 @@ class AuthServer:
 
     async def start(self, stack: AsyncExitStack) -> None:
         """Listen, and begin the work beside; the stack ends both, the listener first."""
+        stack.push_async_callback(self._clock.store, self._stores.backend)
         await self._renew_identities()
         await stack.enter_async_context(running(self._background(), partial(self._readiness.fail, COMPONENT)))
         await self._listener.start()
