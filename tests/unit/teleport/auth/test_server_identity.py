@@ -1,4 +1,3 @@
-import os
 import ssl
 from pathlib import Path
 
@@ -44,6 +43,10 @@ async def test_the_administrators_identity_is_for_the_owners_eyes_and_good_for_a
     assert CLUSTER in parse_leaf(der).common_name
 
 
+def list_names(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()]
+
+
 async def test_an_identity_is_replaced_as_a_whole(tmp_path: Path) -> None:
     auth = await InProcessAuth.start()
     path = tmp_path / "admin.identity"
@@ -51,7 +54,7 @@ async def test_an_identity_is_replaced_as_a_whole(tmp_path: Path) -> None:
     first = path.read_text()
     store_admin_identity(path, auth.authority, HOST_ID)
     assert path.read_text() != first
-    assert os.listdir(tmp_path) == [path.name]
+    assert list_names(tmp_path) == [path.name]
 
 
 async def test_a_name_that_no_server_may_have_is_refused() -> None:
