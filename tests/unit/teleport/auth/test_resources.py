@@ -76,7 +76,7 @@ async def test_a_bots_name_must_fit_a_certificate() -> None:
         await auth.add_token(SECRET, SystemRole.BOT, bot_name="a\nb")
 
 
-@pytest.mark.parametrize("method", ["kubernetes", "ec2", "iam", "github", "tpm"])
+@pytest.mark.parametrize("method", ["ec2", "iam", "github", "tpm"])
 async def test_a_method_that_is_not_implemented_is_refused_by_name(method: str) -> None:
     auth = await InProcessAuth.start()
     with pytest.raises(NotSupported, match=f"join method '{method}' is not supported"):
