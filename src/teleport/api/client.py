@@ -1,5 +1,6 @@
 """The typed client: one method, `call`, for every operation of the API."""
 
+import os
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -97,7 +98,18 @@ def _describe(error: Exception) -> str:
         return "no answer in time"
     if isinstance(error, aiohttp.ServerDisconnectedError):
         return "it closed the connection (a certificate that it does not trust?)"
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return _describe_cause(error.os_error)
     return str(error) or type(error).__name__
+
+
+def _describe_cause(error: OSError) -> str:
+    """Return what the system says, without the addresses and objects that libraries put around it."""
+    if isinstance(error, ssl.SSLError):
+        return f"TLS failed: {error.reason or error}"
+    if error.errno is not None and error.errno > 0:
+        return os.strerror(error.errno)
+    return error.strerror or str(error)
 
 
 def _error_from(status: int, content: bytes) -> errors.TeleportError:
