@@ -186,7 +186,7 @@ def test_readiness_follows_the_auth_server(make_auth: AuthFactory, make_agent: A
 
     agent.start(*agent.flags, f"--config={config}")
     agent.process.wait_for_status(400)
-    agent.process.wait_for_log("cannot join: ")
+    agent.process.wait_for_log(f"cannot join: cannot talk to {auth.address}: Connection refused")
     auth.start()
     agent.process.wait_for_status(200)
     auth.process.stop()
