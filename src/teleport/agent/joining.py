@@ -135,11 +135,14 @@ def choose_trust(settings: Settings) -> ServerTrust:
 def _read_ca_file(path: Path) -> str | None:
     try:
         with path.open("rb") as file:
-            return file.read(MAX_CA_FILE_BYTES).decode("ascii")
+            certificates = file.read(MAX_CA_FILE_BYTES).decode("ascii")
     except FileNotFoundError:
         return None
     except (OSError, UnicodeDecodeError) as error:
         raise BadParameter(f"cannot read CA certificates from {path}") from error
+    if not certificates.strip():
+        raise BadParameter(f"{path} holds no CA certificate")
+    return certificates
 
 
 def explain_failure(error: TeleportError) -> str:

@@ -2,13 +2,17 @@
 
 import asyncio
 import logging
+import os
+import signal
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from datetime import timedelta
 
 from teleport.config.settings import LabelCommand
 from teleport.resources.model import MAX_LABEL_LENGTH, Labels
 
 TIMEOUT = timedelta(seconds=10)
+KILL_TIMEOUT = timedelta(seconds=1)
 MIN_PERIOD = timedelta(seconds=1)
 
 logger = logging.getLogger(__name__)
@@ -65,6 +69,7 @@ async def run_command(command: tuple[str, ...]) -> str:
     """
     process = await asyncio.create_subprocess_exec(
         *command,
+        start_new_session=True,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,
@@ -74,13 +79,23 @@ async def run_command(command: tuple[str, ...]) -> str:
         async with asyncio.timeout(TIMEOUT.total_seconds()):
             output = await _read_bounded(process)
             status = await process.wait()
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
+    except BaseException:
+        await _kill(process)
+        raise
     if status != 0:
         raise ValueError(f"it ended with status {status}")
     return "".join(character for character in output.decode(errors="replace").strip() if character.isprintable())
+
+
+async def _kill(process: asyncio.subprocess.Process) -> None:
+    """End a command and all that it started; what they still print is read, since `wait` waits for the end of that."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(KILL_TIMEOUT.total_seconds()):
+            while process.stdout is not None and await process.stdout.read(MAX_LABEL_LENGTH):
+                pass
+            await process.wait()
 
 
 async def _read_bounded(process: asyncio.subprocess.Process) -> bytes:
