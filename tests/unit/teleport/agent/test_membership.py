@@ -1,0 +1,115 @@
+from collections.abc import Sequence
+
+import pytest
+
+from support.auth import SECRET, InProcessAuth, build_host
+from support.auth_client import InProcessClient, InProcessJoiner, RememberedState
+from teleport.agent.identity import build_joined, generate_keys
+from teleport.agent.membership import Membership
+from teleport.auth.access import Caller
+from teleport.errors import AccessDenied, ConnectionFailed
+from teleport.resources.role import SystemRole
+
+NODE, APP, DB = SystemRole.NODE, SystemRole.APP, SystemRole.DB
+
+
+class Member:
+    """A process that has joined with a token for Node, and what it remembers."""
+
+    def __init__(
+        self, auth: InProcessAuth, membership: Membership, states: RememberedState, granted: Sequence[SystemRole]
+    ) -> None:
+        self.auth = auth
+        self._granted = granted
+        self.membership = membership
+        self.states = states
+        self.client = InProcessClient(auth, build_host(NODE))
+        self.joiner = InProcessJoiner(auth, SECRET, self._rejoin)
+
+    def _rejoin(self) -> Caller:
+        """Show the host's certificate; what the token grants is covered from then on."""
+        self.client.caller = build_host(NODE, *self._granted)
+        return build_host(NODE)
+
+
+async def join(*granted: SystemRole) -> Member:
+    """Return a process that has joined for Node, and holds a token that grants something."""
+    auth = await InProcessAuth.start()
+    await auth.add_token("the-first-token", NODE)
+    await auth.add_token(SECRET, *granted)
+    keys = generate_keys()
+    joined = build_joined(keys, await auth.join("the-first-token", keys=keys))
+    states = RememberedState()
+    return Member(auth, Membership(joined, states=states, hostname="node"), states, granted)
+
+
+async def test_a_service_that_the_identity_covers_is_certified_and_remembered() -> None:
+    member = await join()
+    await member.membership.certify(member.client, NODE, None)
+    joined = member.states.state.joined
+    assert joined is not None
+    assert set(joined.certificates) == {SystemRole.INSTANCE, NODE}
+    assert joined.keys[NODE] != joined.keys[SystemRole.INSTANCE]
+
+
+async def test_a_certificate_that_is_there_is_not_asked_for_again() -> None:
+    member = await join()
+    for _ in range(2):
+        await member.membership.certify(member.client, NODE, None)
+    assert member.client.names() == ["host_certificates"]
+
+
+async def test_a_service_that_is_not_covered_gets_its_role_by_the_token() -> None:
+    member = await join(APP)
+    await member.membership.certify(member.client, APP, member.joiner)
+    joined = member.states.state.joined
+    assert joined is not None
+    assert APP in joined.certificates
+    assert len(member.joiner.keys) == 1
+
+
+async def test_without_a_token_it_is_refused() -> None:
+    member = await join(APP)
+    with pytest.raises(AccessDenied):
+        await member.membership.certify(member.client, APP, None)
+
+
+async def test_a_token_that_does_not_help_is_not_used_again_and_again() -> None:
+    member = await join(APP)
+    for _ in range(3):
+        with pytest.raises(AccessDenied):
+            await member.membership.certify(member.client, DB, member.joiner)
+    assert len(member.joiner.keys) == 1
+
+
+async def test_a_token_that_is_refused_is_not_tried_again() -> None:
+    member = await join()
+    member.joiner.fail_next(AccessDenied("the token is expired or not found"))
+    for _ in range(2):
+        with pytest.raises(AccessDenied):
+            await member.membership.certify(member.client, DB, member.joiner)
+    assert len(member.joiner.keys) == 1
+
+
+async def test_a_connection_that_fails_meanwhile_costs_nothing() -> None:
+    member = await join(APP)
+    member.joiner.fail_next(ConnectionFailed("gone"))
+    with pytest.raises(ConnectionFailed):
+        await member.membership.certify(member.client, APP, member.joiner)
+    await member.membership.certify(member.client, APP, member.joiner)
+    assert len(member.joiner.keys) == 2
+
+
+async def test_changed_trust_is_taken_over_and_shown_to_new_connections() -> None:
+    member = await join()
+    before = member.membership.trust.request_options()["ssl"]
+    await member.membership.follow_trust(member.client)
+    assert member.membership.trust.request_options()["ssl"] is before
+    assert member.states.history == []
+    other = await InProcessAuth.start()
+    member.auth.authority.replace(await other.stores.authorities.load())
+    await member.membership.follow_trust(member.client)
+    joined = member.states.state.joined
+    assert joined is not None
+    assert joined.trust == member.auth.authority.trust_bundle
+    assert member.membership.trust.request_options()["ssl"] is not before
