@@ -1,28 +1,26 @@
-"""SSH certificates as bytes (OpenSSH's PROTOCOL.certkeys): written here, and read back by the library.
+"""SSH certificates as bytes (OpenSSH's PROTOCOL.certkeys): written here, and read back before they leave.
 
-The library writes them as well, at twice the time; signing stands in the path of every join.
+The library does both as well, at twice the time, and signing stands in the path of every join; the tests hold what is
+written against the library and against `ssh-keygen`.
 """
 
 import base64
 import os
+import struct
 from dataclasses import dataclass
 from enum import IntEnum
 
-from cryptography.hazmat.primitives.asymmetric import ed25519
-from cryptography.hazmat.primitives.serialization import (
-    Encoding,
-    PublicFormat,
-    SSHCertificate,
-    load_ssh_public_identity,
-)
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from teleport.errors import TeleportError
-from teleport.pki.foreign import FOREIGN_ERRORS
 from teleport.pki.keys import PublicKey, SshPrivateKey
 
 NONCE_BYTES = 32
 _SUFFIX = b"-cert-v01@openssh.com"
 _ED25519 = b"ssh-ed25519"
+_LENGTH = struct.Struct(">I")
+_UINT32 = struct.Struct(">I")
+_UINT64 = struct.Struct(">Q")
 
 
 class SshCertificateType(IntEnum):
@@ -53,78 +51,118 @@ def sign_ssh_certificate(statement: SshStatement, ca_key: SshPrivateKey) -> str:
     Raises:
         TeleportError: the certificate would state something else; it must not leave.
     """
-    algorithm, key = statement.public_key.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).split(b" ")[:2]
-    key_fields = base64.b64decode(key)[4 + len(algorithm) :]
-    ca_public_key = ca_key.public_key()
+    algorithm, text = statement.public_key.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).split(b" ")[:2]
+    key = base64.b64decode(text)[4 + len(algorithm) :]
+    ca_key_blob = _string(_ED25519) + _string(ca_key.public_key().public_bytes_raw())
     signed = b"".join(
         (
             _string(algorithm + _SUFFIX),
             _string(os.urandom(NONCE_BYTES)),
-            key_fields,
-            statement.serial.to_bytes(8, "big"),
-            statement.type.to_bytes(4, "big"),
+            key,
+            _UINT64.pack(statement.serial),
+            _UINT32.pack(statement.type),
             _string(statement.key_id.encode()),
-            _string(b"".join(_string(principal.encode()) for principal in statement.principals)),
-            statement.valid_after.to_bytes(8, "big"),
-            statement.valid_before.to_bytes(8, "big"),
+            _string(_strings(statement.principals)),
+            _UINT64.pack(statement.valid_after),
+            _UINT64.pack(statement.valid_before),
             _string(b""),
             _string(b"".join(_extension(name, value) for name, value in sorted(statement.extensions))),
             _string(b""),
-            _string(_string(_ED25519) + _string(ca_public_key.public_bytes_raw())),
+            _string(ca_key_blob),
         )
     )
     signature = _string(_string(_ED25519) + _string(ca_key.sign(signed)))
-    line = algorithm + _SUFFIX + b" " + base64.b64encode(signed + signature)
-    check_ssh_certificate(line, statement, ca_public_key)
-    return line.decode("ascii")
+    check_ssh_certificate(signed + signature, statement, algorithm=algorithm, key=key, ca_key_blob=ca_key_blob)
+    return (algorithm + _SUFFIX + b" " + base64.b64encode(signed + signature)).decode("ascii")
 
 
-def check_ssh_certificate(line: bytes, statement: SshStatement, ca_public_key: ed25519.Ed25519PublicKey) -> None:
-    """Compare a certificate with what was decided; as with X.509 the signature itself is not verified again.
+def check_ssh_certificate(
+    blob: bytes, statement: SshStatement, *, algorithm: bytes, key: bytes, ca_key_blob: bytes
+) -> None:
+    """Read a certificate and compare it with what was decided; as with X.509 the signature is not verified again.
+
+    Args:
+        blob: the certificate.
+        statement: what it must state.
+        algorithm: of the certified key.
+        key: the certified key's own fields.
+        ca_key_blob: the key that signed.
 
     Raises:
         TeleportError: it states something else.
     """
-    try:
-        found = load_ssh_public_identity(line)
-    except FOREIGN_ERRORS as error:
-        raise TeleportError("an SSH certificate was signed that cannot be read") from error
-    if not isinstance(found, SSHCertificate) or _describe(found) != _expect(statement, ca_public_key):
+    reader = _Reader(blob)
+    found = (
+        reader.read_string(),
+        len(reader.read_string()),
+        reader.read_bytes(len(key)),
+        reader.read_number(_UINT64),
+        reader.read_number(_UINT32),
+        reader.read_string(),
+        reader.read_string(),
+        reader.read_number(_UINT64),
+        reader.read_number(_UINT64),
+        reader.read_string(),
+        _read_extensions(reader.read_string()),
+        reader.read_string(),
+        reader.read_string(),
+    )
+    expected = (
+        algorithm + _SUFFIX,
+        NONCE_BYTES,
+        key,
+        statement.serial,
+        statement.type,
+        statement.key_id.encode(),
+        _strings(statement.principals),
+        statement.valid_after,
+        statement.valid_before,
+        b"",
+        [(name.encode(), value.encode()) for name, value in sorted(statement.extensions)],
+        b"",
+        ca_key_blob,
+    )
+    if found != expected or not reader.read_string().startswith(_string(_ED25519)) or reader.left != 0:
         raise TeleportError("an SSH certificate was signed that does not state what was decided")
 
 
-def _describe(found: SSHCertificate) -> tuple[object, ...]:
-    return (
-        found.type.value,
-        found.public_key(),
-        found.serial,
-        found.key_id,
-        found.valid_principals,
-        found.valid_after,
-        found.valid_before,
-        found.critical_options,
-        found.extensions,
-        found.signature_key(),
-    )
+class _Reader:
+    """Reads the fields of a blob one after another; beyond its end there are empty fields, which match nothing."""
+
+    def __init__(self, blob: bytes) -> None:
+        self._blob = blob
+        self._at = 0
+
+    @property
+    def left(self) -> int:
+        """Return how many bytes are left; less than nought if more was read than there is."""
+        return len(self._blob) - self._at
+
+    def read_bytes(self, count: int) -> bytes:
+        start, self._at = self._at, self._at + count
+        return self._blob[start : self._at]
+
+    def read_number(self, size: struct.Struct) -> int:
+        return int.from_bytes(self.read_bytes(size.size), "big")
+
+    def read_string(self) -> bytes:
+        return self.read_bytes(self.read_number(_LENGTH))
 
 
-def _expect(statement: SshStatement, ca_public_key: ed25519.Ed25519PublicKey) -> tuple[object, ...]:
-    return (
-        statement.type,
-        statement.public_key,
-        statement.serial,
-        statement.key_id.encode(),
-        [principal.encode() for principal in statement.principals],
-        statement.valid_after,
-        statement.valid_before,
-        {},
-        {name.encode(): value.encode() for name, value in statement.extensions},
-        ca_public_key,
-    )
+def _read_extensions(blob: bytes) -> list[tuple[bytes, bytes]]:
+    reader, found = _Reader(blob), []
+    while reader.left > 0:
+        name, value = reader.read_string(), reader.read_string()
+        found.append((name, _Reader(value).read_string()))
+    return found
+
+
+def _strings(texts: tuple[str, ...]) -> bytes:
+    return b"".join([_string(text.encode()) for text in texts])
 
 
 def _string(value: bytes) -> bytes:
-    return len(value).to_bytes(4, "big") + value
+    return _LENGTH.pack(len(value)) + value
 
 
 def _extension(name: str, value: str) -> bytes:
