@@ -66,7 +66,7 @@ def sign_ssh_certificate(statement: SshStatement, ca_key: SshPrivateKey) -> str:
             _UINT64.pack(statement.valid_after),
             _UINT64.pack(statement.valid_before),
             _string(b""),
-            _string(b"".join(_extension(name, value) for name, value in sorted(statement.extensions))),
+            _string(_extensions(statement)),
             _string(b""),
             _string(ca_key_blob),
         )
@@ -103,7 +103,7 @@ def check_ssh_certificate(
         reader.read_number(_UINT64),
         reader.read_number(_UINT64),
         reader.read_string(),
-        _read_extensions(reader.read_string()),
+        reader.read_string(),
         reader.read_string(),
         reader.read_string(),
     )
@@ -118,11 +118,11 @@ def check_ssh_certificate(
         statement.valid_after,
         statement.valid_before,
         b"",
-        [(name.encode(), value.encode()) for name, value in sorted(statement.extensions)],
+        _extensions(statement),
         b"",
         ca_key_blob,
     )
-    if found != expected or not reader.read_string().startswith(_string(_ED25519)) or reader.left != 0:
+    if found != expected or not reader.read_string().startswith(_string(_ED25519)) or not reader.is_at_end:
         raise TeleportError("an SSH certificate was signed that does not state what was decided")
 
 
@@ -134,9 +134,8 @@ class _Reader:
         self._at = 0
 
     @property
-    def left(self) -> int:
-        """Return how many bytes are left; less than nought if more was read than there is."""
-        return len(self._blob) - self._at
+    def is_at_end(self) -> bool:
+        return self._at == len(self._blob)
 
     def read_bytes(self, count: int) -> bytes:
         start, self._at = self._at, self._at + count
@@ -149,14 +148,6 @@ class _Reader:
         return self.read_bytes(self.read_number(_LENGTH))
 
 
-def _read_extensions(blob: bytes) -> list[tuple[bytes, bytes]]:
-    reader, found = _Reader(blob), []
-    while reader.left > 0:
-        name, value = reader.read_string(), reader.read_string()
-        found.append((name, _Reader(value).read_string()))
-    return found
-
-
 def _strings(texts: tuple[str, ...]) -> bytes:
     return b"".join([_string(text.encode()) for text in texts])
 
@@ -165,6 +156,7 @@ def _string(value: bytes) -> bytes:
     return _LENGTH.pack(len(value)) + value
 
 
-def _extension(name: str, value: str) -> bytes:
-    """Return a name and its value, which is a string within a string unless it is empty."""
-    return _string(name.encode()) + _string(_string(value.encode()) if value else b"")
+def _extensions(statement: SshStatement) -> bytes:
+    """Return names and values in order; a value is a string within a string unless it is empty."""
+    fields = ((name, _string(value.encode()) if value else b"") for name, value in sorted(statement.extensions))
+    return b"".join([_string(name.encode()) + _string(value) for name, value in fields])
