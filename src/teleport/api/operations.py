@@ -55,7 +55,7 @@ TRUST = Operation(
 JOIN = Operation("join", m.JoinRequest, m.JoinResponse, "create", "join", "Join the cluster", anonymous=True)
 PING = Operation("ping", m.Empty, m.PingResponse, "read", "cluster", "Who answers")
 TRUST_BUNDLE = Operation(
-    "trust_bundle", m.TrustBundleRequest, m.TrustBundleResponse, "read", "trust", "Everything the cluster trusts"
+    "trust_bundle", m.TrustBundleRequest, m.TrustBundleResponse, "read", "trust_bundle", "Everything the cluster trusts"
 )
 HOST_CERTIFICATES = Operation(
     "host_certificates", m.HostCertificatesRequest, m.Certificates, "create", "host_certificate",

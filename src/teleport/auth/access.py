@@ -47,7 +47,7 @@ Permission = tuple[str, str]
 
 _PRESENCE_KINDS = frozenset(SERVER_ROLES) | {"instance"}
 _READ_PRESENCE = frozenset((verb, kind) for verb in ("read", "list") for kind in _PRESENCE_KINDS)
-_READ_AUTHORITIES = frozenset({("read", "cert_authority"), ("list", "cert_authority"), ("read", "trust")})
+_READ_AUTHORITIES = frozenset({("read", "cert_authority"), ("list", "cert_authority"), ("read", "trust_bundle")})
 _EVERYBODY = frozenset({("read", "trust"), ("create", "join")})
 _CERTIFIED = _EVERYBODY | _READ_AUTHORITIES | {("read", "cluster"), ("read", "openapi")}
 
