@@ -20,7 +20,17 @@ CALLERS = {
     "admin": ADMIN,
 }
 VERBS = ("create", "upsert", "update", "read", "read_secrets", "list", "delete")
-OTHER_KINDS = ("trust", "join", "cluster", "openapi", "host_certificate", "user_certificate", "presence", "token_use")
+OTHER_KINDS = (
+    "trust",
+    "join",
+    "cluster",
+    "openapi",
+    "host_certificate",
+    "user_certificate",
+    "presence",
+    "token_use",
+    "trust_bundle",
+)
 PRESENCE = (
     "app_server",
     "auth_server",
@@ -39,6 +49,7 @@ CERTIFIED = EVERYBODY | {
     ("read", "openapi"),
     ("read", "cert_authority"),
     ("list", "cert_authority"),
+    ("read", "trust_bundle"),
 }
 READ_PRESENCE = set(product(("read", "list"), PRESENCE))
 AUDITOR = CERTIFIED | READ_PRESENCE | {("read", "token"), ("list", "token"), ("list", "token_use")}
