@@ -5,7 +5,7 @@ import ssl
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from teleport.errors import BadParameter
 
@@ -28,7 +28,8 @@ def build_server_context(
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.verify_mode = ssl.CERT_OPTIONAL
     context.num_tickets = 0
-    context.set_ecdh_curve(_CURVE)
+    with suppress(ssl.SSLError):  # Python before 3.11.4 knows no X25519 here; the library's default serves as well
+        context.set_ecdh_curve(_CURVE)
     _restrict(context)
     _load_authorities(context, client_ca_pems)
     _load_identity(context, certificate_pem_chain, private_key_pem)
