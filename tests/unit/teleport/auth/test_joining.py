@@ -1,6 +1,5 @@
 import asyncio
 import logging
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -17,15 +16,15 @@ from support.auth import (
     list_reasons,
     to_der,
 )
-from support.backend import SteeredBackend
-from support.clock import FakeClock
+from support.interrupted_backend import InterruptedBackend
 from support.strangers import build_request
 from teleport.agent.identity import Keys, generate_keys
 from teleport.api.messages import JoinResponse, PublicKeys
+from teleport.auth import joining as module
 from teleport.auth.join_request import parse_keys
 from teleport.auth.joining import MAX_ATTEMPTS
-from teleport.backend.protocol import Condition, Put, Write
-from teleport.errors import BadParameter, JoinRefused, NotFound, StorageError, TeleportError, Unavailable
+from teleport.backend.protocol import Put
+from teleport.errors import BadParameter, JoinRefused, NotFound, StorageError, Unavailable
 from teleport.pki.leaf import parse_leaf
 from teleport.resources.role import SystemRole
 from teleport.resources.token import Token
@@ -33,32 +32,6 @@ from teleport.resources.token import Token
 NODE, APP, BOT = SystemRole.NODE, SystemRole.APP, SystemRole.BOT
 MINUTE = timedelta(minutes=1)
 TICK = timedelta(microseconds=1)
-
-
-class InterruptedBackend(SteeredBackend):
-    """A store that lets a test do something just before a commit."""
-
-    def __init__(self) -> None:
-        super().__init__(clock=FakeClock())
-        self.commits: list[tuple[Sequence[Condition], Sequence[Write]]] = []
-        self._before_commit: list[list[Write]] = []
-        self._failures_of_commits: list[TeleportError] = []
-
-    def write_before_next_commit(self, *writes: Write) -> None:
-        """Let somebody else write just before the next commit."""
-        self._before_commit.append(list(writes))
-
-    def fail_next_commit(self, error: TeleportError) -> None:
-        """Let the next commit end with this error."""
-        self._failures_of_commits.append(error)
-
-    async def commit(self, conditions: Sequence[Condition], writes: Sequence[Write]) -> int:
-        if self._failures_of_commits:
-            raise self._failures_of_commits.pop(0)
-        if self._before_commit:
-            await super().commit([], self._before_commit.pop(0))
-        self.commits.append((conditions, writes))
-        return await super().commit(conditions, writes)
 
 
 async def test_a_service_joins_and_is_told_who_it_is_and_whom_to_trust() -> None:
@@ -332,6 +305,23 @@ async def test_a_token_whose_time_has_not_come_denies() -> None:
     assert (await auth.last_event())["reason"] == "token_not_yet_valid"
     auth.clock.advance(MINUTE)
     assert (await auth.join()).host_id
+
+
+async def test_locks_that_nobody_holds_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_TURNS", 3)
+    auth = await InProcessAuth.start()
+    for number in range(10):
+        await auth.add_token(f"a-limited-token-{number}", limits={"max_uses": 1})
+        await auth.join(f"a-limited-token-{number}")
+    assert len(auth.joining._turns) <= 4
+
+
+async def test_a_stored_token_of_a_method_that_is_gone_denies() -> None:
+    auth = await InProcessAuth.start()
+    await auth.stores.tokens.create(build_token("delegated-token", NODE, method="carrier-pigeon"))
+    with pytest.raises(JoinRefused):
+        await auth.join("delegated-token")
+    assert (await auth.last_event())["reason"] == "method_not_supported"
 
 
 async def test_a_known_host_keeps_its_id_and_adds_roles() -> None:

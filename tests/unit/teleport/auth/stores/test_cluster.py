@@ -1,9 +1,8 @@
-import asyncio
-
 import pytest
 
 from support.backend import SteeredBackend
 from support.clock import FakeClock
+from support.interrupted_backend import InterruptedBackend
 from teleport.auth.stores.cluster import SEAL_KEY, SEAL_KIND, check_seal, decide_cluster_name, is_new
 from teleport.backend.protocol import Put
 from teleport.errors import BadParameter, SealError
@@ -36,9 +35,22 @@ async def test_another_seal_key_is_refused_and_changes_nothing(backend: SteeredB
 
 
 async def test_two_servers_that_start_at_once_agree(backend: SteeredBackend, sealer: Sealer) -> None:
-    await asyncio.gather(check_seal(backend, sealer), check_seal(backend, sealer))
-    names = await asyncio.gather(decide_cluster_name(backend, None, "a"), decide_cluster_name(backend, None, "b"))
-    assert len(set(names)) == 1
+    await check_seal(backend, sealer)
+    await decide_cluster_name(backend, None, "theirs")
+    contended = InterruptedBackend()
+    for item in await backend.range(""):
+        contended.write_before_next_commit(Put(item.key, item.value))
+    assert await decide_cluster_name(contended, None, "ours") == "theirs"
+    await check_seal(contended, sealer)
+
+
+async def test_two_servers_with_different_seal_keys_do_not(backend: SteeredBackend, sealer: Sealer) -> None:
+    await check_seal(backend, Sealer(SealKey(b"\x01" * 32)))
+    contended = InterruptedBackend()
+    for item in await backend.range(""):
+        contended.write_before_next_commit(Put(item.key, item.value))
+    with pytest.raises(SealError):
+        await check_seal(contended, sealer)
 
 
 async def test_an_unknown_seal_check_is_refused(backend: SteeredBackend, sealer: Sealer) -> None:

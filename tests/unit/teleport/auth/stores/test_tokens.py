@@ -5,11 +5,12 @@ import pytest
 from support.auth import SECRET, build_token
 from support.backend import SteeredBackend, take
 from support.clock import START, FakeClock
+from support.interrupted_backend import InterruptedBackend
 from teleport.auth.records import encode
 from teleport.auth.stores import tokens as module
 from teleport.auth.stores.tokens import PREFIX, Spent, TokenStore, keep_until, usage_key
-from teleport.backend.protocol import Put
-from teleport.errors import AlreadyExists, CompareFailed, NotFound, SealError
+from teleport.backend.protocol import Item, Put
+from teleport.errors import AlreadyExists, CompareFailed, NotFound, SealError, Unavailable
 from teleport.pki.seal import Sealer, SealKey
 from teleport.resources.role import SystemRole
 from teleport.resources.token import Token
@@ -109,6 +110,57 @@ async def test_update_at_an_old_revision_is_refused() -> None:
         await stored.tokens.update(first)
     with pytest.raises(CompareFailed):
         await stored.tokens.update(first.with_metadata(revision=""))
+
+
+class Contended(Stored):
+    """A token store into whose backend somebody else writes at the same time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.interrupted = InterruptedBackend()
+        self.backend = self.interrupted
+        self.tokens = TokenStore(backend=self.backend, sealer=self.sealer, clock=self.clock)
+
+    async def write_meanwhile(self, *items: Item) -> None:
+        for item in items:
+            self.interrupted.write_before_next_commit(Put(item.key, item.value, item.expires))
+
+
+async def test_of_two_who_create_at_once_one_is_refused() -> None:
+    stored = Contended()
+    await stored.tokens.create(build_token())
+    items = await stored.backend.range(PREFIX)
+    await stored.tokens.delete(SECRET)
+    await stored.write_meanwhile(*items)
+    with pytest.raises(AlreadyExists):
+        await stored.tokens.create(build_token(SECRET, APP))
+    assert (await stored.tokens.get(SECRET)).spec.roles == (NODE,)
+
+
+async def test_upsert_gets_through_a_change_meanwhile_and_gives_up_among_endless_ones() -> None:
+    stored = Contended()
+    await stored.tokens.create(build_token())
+    items = await stored.backend.range(PREFIX)
+    await stored.write_meanwhile(*items)
+    assert (await stored.tokens.upsert(build_token(SECRET, APP))).spec.roles == (APP,)
+    await stored.write_meanwhile(*items * module.MAX_ATTEMPTS)
+    with pytest.raises(Unavailable, match="keeps changing"):
+        await stored.tokens.upsert(build_token(SECRET, APP))
+
+
+async def test_update_gets_through_uses_meanwhile_and_not_through_a_change() -> None:
+    stored = Contended()
+    created = await stored.tokens.create(build_token())
+    (item,) = await stored.backend.range(PREFIX)
+    counted = Item(usage_key(stored.tokens.lookup_id(SECRET)), b"{}", 0)
+    await stored.write_meanwhile(counted)
+    updated = await stored.tokens.update(created)
+    await stored.write_meanwhile(*[counted] * module.MAX_ATTEMPTS)
+    with pytest.raises(Unavailable, match="keeps changing"):
+        await stored.tokens.update(updated)
+    await stored.write_meanwhile(item)
+    with pytest.raises(CompareFailed, match="read it again"):
+        await stored.tokens.update(updated)
 
 
 async def test_delete_at_an_old_revision_is_refused_and_without_one_done() -> None:
