@@ -62,6 +62,18 @@ def parse_host_name(text: str, *, host_id: str) -> str:
     return name
 
 
+def parse_node_name(text: str, *, host_id: str) -> str:
+    """Return a host's own name, under which SSH clients meet it: as `parse_host_name`, but underscores may stand in it.
+
+    Names of containers have them; a TLS certificate gets no such name.
+
+    Raises:
+        BadParameter: as `parse_host_name`.
+    """
+    checked = parse_host_name(text.replace("_", "0"), host_id=host_id)
+    return text.lower() if "_" in text else checked
+
+
 def parse_host_names(texts: Sequence[str], *, host_id: str, remote_addr: str) -> tuple[str, ...]:
     """Return the requested names and addresses, without repetition and in order.
 

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import load_ssh_public_key
 from teleport.errors import BadParameter, TooLarge
 from teleport.pki.foreign import FOREIGN_ERRORS
 from teleport.pki.keys import SSH_CURVES, PublicKey, load_ssh_private_key, parse_public_key, public_key_fingerprint
-from teleport.pki.names import MAX_NAMES, parse_host_name, parse_host_names, unique
+from teleport.pki.names import MAX_NAMES, parse_host_names, parse_node_name, unique
 from teleport.pki.ssh_certificate import SshCertificateType, SshStatement, sign_ssh_certificate
 from teleport.resources.authority import SshKeyPair
 from teleport.resources.model import check_name
@@ -95,7 +95,7 @@ def build_host_principals(
     Raises:
         BadParameter: a name that OpenSSH would take for a pattern, that is reserved, or another host's.
     """
-    node = parse_host_name(node_name, host_id=host_id) if node_name else ""
+    node = parse_node_name(node_name, host_id=host_id) if node_name else ""
     asked = parse_host_names(additional, host_id=host_id, remote_addr=remote_addr)
     own = (host_id, node) if node else (host_id,)
     return unique((*(name for part in own for name in (f"{part}.{cluster_name}", part)), *_LOOPBACK, *asked))

@@ -2,7 +2,7 @@ import pytest
 
 from support.x509 import HOST_ID, OTHER_HOST_ID
 from teleport.errors import BadParameter
-from teleport.pki.names import MAX_NAMES, parse_address, parse_host_name, parse_host_names
+from teleport.pki.names import MAX_NAMES, parse_address, parse_host_name, parse_host_names, parse_node_name
 
 
 @pytest.mark.parametrize(
@@ -103,3 +103,13 @@ def test_the_number_of_names_is_bounded() -> None:
 def test_a_name_is_no_address() -> None:
     assert parse_address("node1") is None
     assert parse_address("1" * 300) is None
+
+
+def test_a_container_s_own_name_may_have_underscores() -> None:
+    assert parse_node_name("My_App_1", host_id=HOST_ID) == "my_app_1"
+
+
+@pytest.mark.parametrize("name", ["*_x", "a b_c", "teleport.cluster.local", "_" * 300, "xn--a_b"])
+def test_underscores_open_no_way_for_other_characters(name: str) -> None:
+    with pytest.raises(BadParameter):
+        parse_node_name(name, host_id=HOST_ID)
