@@ -1,0 +1,73 @@
+# On a fresh machine two commands do everything: `make run` and `make test`. Both install what they need into .venv.
+
+PYTHON ?= python3
+KILLS ?= 1000
+
+BIN := .venv/bin
+RUNTIME := .venv/runtime.stamp
+DEV := .venv/dev.stamp
+SOURCES := src tests benchmarks examples scripts
+PYTEST := $(BIN)/python -m pytest
+# Two workers, and the tests of one file stay together: they share what they start.
+PARALLEL := -n 2 --dist loadfile
+BENCHMARKS := joins step_ca api_requests refusals idle_agents processes sqlite_writes
+
+export PYTHON
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help run test check unit integration e2e fmt generate lock bench soak
+
+help: ## Show this list
+	@echo 'usage: make TARGET'
+	@echo
+	@sed -n 's/^\([a-z0-9]*\):[^#]*## \(.*\)/  \1\t\2/p' Makefile | expand -t 16
+	@echo
+	@echo 'PYTHON=python3.12 chooses the interpreter that .venv is made with.'
+
+run: $(RUNTIME) ## Start a cluster, let a service join, and show both (ONCE=1: stop after showing)
+	@$(BIN)/python examples/01-secret-token/run.py $(if $(filter-out 0,$(ONCE)),--once)
+
+test: check unit integration e2e ## Run all checks and all tests
+
+check: $(DEV) ## Lint, types, layers, locks and generated pages; changes nothing
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy $(SOURCES)
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/python scripts/check_locks.py
+	$(BIN)/python scripts/generate_reference.py --check
+	@! ls operator/*.py 2>/dev/null || { echo 'error: operator/ may hold no Python file, it would shadow the standard library'; exit 1; }
+
+unit: $(DEV) ## Run the unit tests
+	$(PYTEST) $(PARALLEL) tests/unit
+
+integration: $(DEV) ## Run the tests with real processes on this machine
+	$(PYTEST) $(PARALLEL) tests/integration
+
+e2e: $(DEV) ## Run the tests on fresh hosts, in containers; skipped without Docker
+	$(PYTEST) tests/e2e
+
+fmt: $(DEV) ## Format the code and mend what ruff can mend
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+generate: $(DEV) ## Write the generated pages of docs/reference anew
+	$(BIN)/python scripts/generate_reference.py
+
+lock: $(DEV) ## Resolve the locks anew after a change of dependencies (UPGRADE=1: newest versions)
+	scripts/lock $(if $(filter-out 0,$(UPGRADE)),--upgrade)
+
+bench: $(DEV) ## Measure; docs/performance.md explains the figures
+	@for name in $(BENCHMARKS); do $(BIN)/python benchmarks/$$name.py || exit 1; done
+
+soak: $(DEV) ## Kill an auth server under load, KILLS=1000 times
+	SOAK=$(KILLS) $(PYTEST) --timeout 0 tests/integration/test_hostile_crashes.py
+
+$(RUNTIME): requirements/build.txt requirements/runtime.txt pyproject.toml scripts/install
+	@scripts/install build runtime
+	@touch $@
+
+$(DEV): requirements/dev.txt pyproject.toml scripts/install
+	@scripts/install dev
+	@touch $(RUNTIME) $@
