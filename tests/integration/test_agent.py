@@ -101,11 +101,11 @@ def test_a_label_of_a_command_shows_early_when_it_changes(auth: AuthServer, pin:
     command = {"name": "weather", "command": ["cat", str(weather)], "period": "1s"}
     config = write_config(agent, ssh_service={"commands": [command]})
     agent.start(*agent.flags, f"--config={config}").wait_until_ready()
-    wait_until(lambda: "weather=sun" in auth.tctl("nodes", "ls"), "the label is listed")
+    wait_until(lambda: {"weather": "sun"} in auth.list_labels(), "the label is listed")
 
     weather.write_text("rain\n")
 
-    wait_until(lambda: "weather=rain" in auth.tctl("nodes", "ls"), "the changed label is listed")
+    wait_until(lambda: {"weather": "rain"} in auth.list_labels(), "the changed label is listed")
 
 
 def test_a_second_token_adds_a_role_and_keeps_the_host(auth: AuthServer, pin: str, make_agent: AgentFactory) -> None:
@@ -206,7 +206,7 @@ async def test_an_agent_at_rest_notices_that_auth_is_gone_and_back_with_new_trus
     settings = Settings(
         nodename="at-rest",
         auth_server=auth.address,
-        join_params=JoinParams(method="token", token_name=auth.add_token()),
+        join_params=JoinParams(method="token", token_name=await asyncio.to_thread(auth.add_token)),
         ca_pins=(auth.get_pin(),),
         services=(ServiceSettings(SystemRole.NODE),),
     )
@@ -300,13 +300,13 @@ def test_sighup_restarts_in_place_with_the_configuration_read_anew(
     agent = make_agent(auth, f"--token={auth.add_token()}", f"--ca-pin={pin}", name="restarted")
     config = write_config(agent, ssh_service={"labels": {"colour": "red"}})
     agent.start(*agent.flags, f"--config={config}").wait_until_ready()
-    wait_until(lambda: "colour=red" in auth.tctl("nodes", "ls"), "the label is listed")
+    wait_until(lambda: {"colour": "red"} in auth.list_labels(), "the label is listed")
     pid = agent.process.pid
     write_config(agent, ssh_service={"labels": {"colour": "green"}})
 
     agent.process.send(signal.SIGHUP)
 
-    wait_until(lambda: "colour=green" in auth.tctl("nodes", "ls"), "the new label is listed")
+    wait_until(lambda: {"colour": "green"} in auth.list_labels(), "the new label is listed")
     assert agent.process.pid == pid
     assert agent.process.is_alive()
     assert list_joins(auth, agent) == [True]

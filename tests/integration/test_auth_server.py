@@ -5,8 +5,10 @@ import os
 import signal
 import socket
 import sqlite3
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -105,11 +107,18 @@ def test_a_port_in_use_is_named(make_auth: AuthFactory) -> None:
         assert f"cannot listen on {HOST} port {port}: Address already in use" in refuse_start(auth)
 
 
-def test_a_folder_that_must_not_be_written_is_named(processes: Processes, tmp_path: Path) -> None:
-    folder = tmp_path / "data"
-    folder.mkdir(mode=0o555)
-    for parent in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
-        parent.chmod(0o755)
+@pytest.fixture
+def protected_folder() -> Iterator[Path]:
+    """A folder that everybody reaches and nobody but root may write to."""
+    with TemporaryDirectory() as name:
+        Path(name).chmod(0o555)
+        yield Path(name)
+
+
+def test_a_folder_that_must_not_be_written_is_named(
+    processes: Processes, tmp_path: Path, protected_folder: Path
+) -> None:
+    folder = protected_folder
     drop = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups") if os.geteuid() == 0 else ()
     command = (*drop, "teleport", "start", "--roles=auth", f"--data-dir={folder}", f"--listen-ip={HOST}")
     process = Process(command, log=tmp_path / "log", diag=processes.reserve_address())

@@ -76,7 +76,7 @@ def test_the_printed_command_joins_as_it_is(auth: AuthServer, processes: Process
 def test_a_configured_host_joins_after_the_guides_sed(
     auth: AuthServer, pin: str, processes: Processes, tmp_path: Path
 ) -> None:
-    token = auth.add_token("node", "--ttl=5m")
+    token = auth.tctl("tokens", "add", "--ttl=5m", "--type=node", "--format=text").strip()
     config = tmp_path / "teleport.yaml"
     configured = run_program(
         *("teleport", "configure", "--roles=node", f"--token={token}", f"--auth-server={auth.address}"),

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from support.auth import ADMIN, InProcessAuth, build_token
-from support.cluster import AgentFactory, AuthFactory, AuthServer
+from support.cluster import PATIENT, AgentFactory, AuthFactory, AuthServer
 from support.network_auth import build_clock, run_auth
 from support.processes import Processes
 from support.raw_client import send
@@ -34,7 +34,6 @@ from teleport.web.tls import build_client_context
 
 MILLISECOND = timedelta(milliseconds=1)
 HOUR = timedelta(hours=1)
-PATIENT = {"connection_limits": {"refused_joins": {"period": "1s", "average": 100_000, "burst": 100_000}}}
 BOT = {"roles": ["Bot"], "bot_name": "robot"}
 STRANGE_NAMES = {
     "newline": "first-line-of-token\nsecond: line",

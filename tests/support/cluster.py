@@ -13,13 +13,17 @@ from prometheus_client.parser import text_string_to_metric_families
 from support.processes import HOST, Process, Processes, run_program
 from teleport.api.client import connect
 from teleport.api.identity import Identity, load_identity
-from teleport.api.messages import ListRequest
-from teleport.api.operations import RESOURCE_LIST, Operation, RequestT, ResponseT
+from teleport.api.messages import ListRequest, ResourceRequest
+from teleport.api.operations import RESOURCE_CREATE, RESOURCE_LIST, Operation, RequestT, ResponseT
+from teleport.pki.pins import ca_pin
 from teleport.resources.address import Address
 from teleport.resources.strict_yaml import render_yaml
+from teleport.resources.token import generate_token_name
 
 CLUSTER_NAME = "example.com"
 Section = dict[str, Any]
+PATIENT: Section = {"connection_limits": {"refused_joins": {"period": "1s", "average": 100_000, "burst": 100_000}}}
+"""For the section `teleport`: as many joins may be refused as a test makes."""
 
 
 @dataclass(slots=True)
@@ -105,13 +109,17 @@ class AuthServer:
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    def add_token(self, roles: str = "node", *flags: str) -> str:
-        """Make a token by `tctl` and return it."""
-        return self.tctl("tokens", "add", f"--type={roles}", "--format=text", *flags).strip()
+    def add_token(self, roles: str = "node") -> str:
+        """Make a token for some roles and return it."""
+        name = generate_token_name()
+        spec = {"roles": roles.split(",")}
+        document = {"kind": "token", "version": "v2", "metadata": {"name": name}, "spec": spec}
+        self.ask(RESOURCE_CREATE, ResourceRequest(resource=document))
+        return name
 
     def get_pin(self) -> str:
-        """Return the CA pin that `tctl status` shows."""
-        return self.tctl("status").splitlines()[-1].split()[-1]
+        """Return the pin of the CA that signs."""
+        return ca_pin(self.admin.host_ca_certificates[0])
 
     @property
     def admin(self) -> Identity:
@@ -134,6 +142,13 @@ class AuthServer:
     def list_resources(self, kind: str) -> list[dict[str, Any]]:
         """Return the resources of a kind."""
         return list(self.ask(RESOURCE_LIST, ListRequest(kind=kind)).resources)
+
+    def list_labels(self, kind: str = "node") -> list[dict[str, str]]:
+        """Return the labels of every service of a kind, those of commands included."""
+        return [
+            each["metadata"].get("labels", {}) | each["spec"].get("dynamic_labels", {})
+            for each in self.list_resources(kind)
+        ]
 
     def list_hostnames(self, kind: str = "node") -> list[str]:
         """Return the host names of the services of a kind."""
