@@ -45,10 +45,6 @@ def read_command(invitation: str) -> str:
     return invitation[start : invitation.index("\n\n", start)]
 
 
-def wait_for_node(auth: AuthServer, name: str) -> None:
-    wait_until(lambda: name in auth.list_hostnames(), f"{name} is in the list of nodes")
-
-
 @pytest.mark.parametrize(
     ("command", "role"), [("tokens add --ttl=5m --type=node", "node"), ("nodes add --ttl=5m --roles=proxy", "proxy")]
 )
@@ -70,7 +66,7 @@ def test_the_printed_command_joins_as_it_is(auth: AuthServer, processes: Process
     process.start()
 
     process.wait_for_status(200)
-    wait_for_node(auth, "printed")
+    auth.wait_for_record("printed")
 
 
 def test_a_configured_host_joins_after_the_guides_sed(
@@ -128,7 +124,7 @@ def test_a_node_is_listed_under_the_header_of_the_guide(
 ) -> None:
     agent = Agent(processes, tmp_path / "listed", auth.address, [f"--token={auth.add_token()}", f"--ca-pin={pin}"])
     agent.start().wait_until_ready()
-    wait_for_node(auth, "listed")
+    auth.wait_for_record("listed")
 
     header, dashes, *rows = auth.tctl("nodes", "ls").splitlines()
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from support.processes import HOST, Process, Processes, run_program
+from support.processes import HOST, Process, Processes, run_program, wait_until
 from teleport.api.client import connect
 from teleport.api.identity import Identity, load_identity
 from teleport.api.messages import ListRequest, ResourceRequest
@@ -161,6 +161,15 @@ class AuthServer:
         events: list[dict[str, Any]] = [json.loads(line) for line in lines]
         return [each for each in events if event in ("", each["event"])]
 
+    def list_joins(self, node_name: str) -> list[bool]:
+        """Return whether each attempt of a host to join has succeeded, in their order."""
+        events = self.read_audit("instance.join")
+        return [event["success"] for event in events if event.get("node_name") == node_name]
+
+    def wait_for_record(self, hostname: str, kind: str = "node") -> None:
+        """Wait until a service of a host is listed."""
+        wait_until(lambda: hostname in self.list_hostnames(kind), f"{hostname} is listed as {kind}")
+
     def count(self, metric: str, labels: Mapping[str, str] | None = None) -> float:
         """Return the sum of a metric's samples that have these labels."""
         wanted = (labels or {}).items()
@@ -213,6 +222,12 @@ class Agent:
     def host_id(self) -> str:
         """Return the id that auth gave it."""
         return str(self.read_state()["joined"]["host_id"])
+
+    def configure(self, **sections: Any) -> Path:
+        """Write a configuration file with some sections and return its path."""
+        config = self.folder / "agent.yaml"
+        config.write_text(render_yaml({"version": "v3", **sections}))
+        return config
 
     def start(self, *flags: str) -> "Agent":
         """Start it, with flags instead of those it was made with if any are given."""
