@@ -39,9 +39,7 @@ def find_unmet(lock_name: str, lock: Lock, requirements: Iterable[str]) -> list[
     for requirement in map(Requirement, requirements):
         version = lock.get(canonicalize_name(requirement.name))
         if version is None or version not in requirement.specifier:
-            problems.append(
-                f"{lock_name}.txt has {requirement.name} {version or 'absent'}, wanted is {requirement}"
-            )
+            problems.append(f"{lock_name}.txt has {requirement.name} {version or 'absent'}, wanted is {requirement}")
     return problems
 
 
