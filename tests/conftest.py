@@ -1,0 +1,13 @@
+"""What holds for all tests."""
+
+import pytest
+
+MAX_NAMED = 48
+
+
+def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:  # noqa: ARG001 - pytest's names
+    """Name a long parameter by its argument and a number.
+
+    It may be a key that is made anew in each process, and processes that share the work must agree on names.
+    """
+    return argname if isinstance(val, str) and len(val) > MAX_NAMED else None
