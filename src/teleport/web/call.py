@@ -1,6 +1,6 @@
 """One exchange over HTTP as the floors above see it: who called with which bytes, and what is answered."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -23,6 +23,26 @@ class Peer:
     def anonymous(self) -> bool:
         """Return whether no certificate was shown."""
         return self.certificate_der is None
+
+
+@dataclass(frozen=True, slots=True)
+class RequestHead:
+    """What a request says of itself before its body comes; all of it is unverified.
+
+    Args:
+        method: as it stands in the request line.
+        target: the same; nothing in it is decoded.
+        fields: the headers, by their names in lower case; of a name that is repeated the last.
+    """
+
+    method: str
+    target: str
+    fields: Mapping[str, str]
+
+    @property
+    def content_length(self) -> int:
+        """Return how long the body will be; the parser has made sure that it is a number, and one only."""
+        return int(self.fields.get("content-length", "0"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,152 +1,227 @@
-"""One HTTP/1.1 connection: aiohttp's protocol with our bounds, our refusals and little work a request."""
+"""One HTTP/1.1 connection: requests one after another, each with its deadlines; an idle one holds next to nothing."""
 
 import asyncio
 import logging
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
-from email.utils import formatdate
-from functools import lru_cache
 from http import HTTPStatus
-from typing import Any
+from math import inf
+from typing import Protocol, cast
 
-from aiohttp import web
-from aiohttp.abc import AbstractStreamWriter
-
-from teleport.web.call import Peer, Reply
-from teleport.web.errors import MalformedRequest, build_error_reply
+from teleport.web.call import Call, Peer, Reply, RequestHead, Route
+from teleport.web.errors import MalformedRequest
+from teleport.web.incoming import Incoming, Turn
+from teleport.web.wire import render_head
 
 _LOGGER = logging.getLogger(__name__)
 
 WRITE_TIMEOUT = timedelta(seconds=10)
 """For so long a peer may leave an answer unread before the connection is cut."""
-
-_BOUNDS: dict[str, Any] = {
-    "max_line_size": 4096,
-    "max_field_size": 8192,
-    "max_headers": 64,
-    "auto_decompress": False,
-    "tcp_keepalive": False,
-    "access_log": None,
-    "lingering_time": 1.0,
-}
-"""`lingering_time`: seconds in which the rest of a refused body is thrown away, so that the peer gets to see why."""
+LINGER = timedelta(seconds=1)
+"""For so long the rest of a refused body is thrown away, so that the peer gets to see why."""
 
 
-class HttpConnection(web.RequestHandler):
+class Service(Protocol):
+    """Who decides and answers."""
+
+    def now(self) -> int:
+        """Return seconds since 1970, for the answers' heads."""
+        ...
+
+    def admit(self, head: RequestHead, peer: Peer) -> Route:
+        """Return the route of a request whose body is still to come, or raise why it is refused."""
+        ...
+
+    async def answer(self, route: Route, call: Call) -> Reply:
+        """Answer a request; refusals are replies, too."""
+        ...
+
+
+class HttpConnection(asyncio.Protocol):
     """A connection with its peer.
 
     Args:
-        server: whose handler answers.
+        service: decides and answers.
         peer: who is at the other end.
         idle_timeout: how long the connection may wait for a complete request head, the first one included.
+        body_timeout: how long a body may take once its head is there.
         on_closed: is called once, when the connection is gone.
     """
 
-    __slots__ = ("_on_closed", "peer")
+    __slots__ = (
+        "_body_timeout",
+        "_deadline",
+        "_idle_timeout",
+        "_incoming",
+        "_is_last",
+        "_loop",
+        "_on_closed",
+        "_service",
+        "_task",
+        "_timer",
+        "_transport",
+        "_writing_paused",
+        "peer",
+    )
 
     def __init__(
         self,
-        server: web.Server,
+        service: Service,
         *,
         peer: Peer,
         idle_timeout: timedelta,
+        body_timeout: timedelta,
         on_closed: Callable[[], None],
     ) -> None:
-        loop = asyncio.get_running_loop()
-        super().__init__(server, loop=loop, keepalive_timeout=idle_timeout.total_seconds(), **_BOUNDS)
         self.peer = peer
+        self._service = service
+        self._loop = asyncio.get_running_loop()
+        self._idle_timeout = idle_timeout.total_seconds()
+        self._body_timeout = body_timeout.total_seconds()
         self._on_closed = on_closed
-
-    def connection_lost(self, exc: BaseException | None) -> None:
-        """Forget the connection."""
-        super().connection_lost(exc)
-        self._on_closed()
-
-    def handle_error(
-        self,
-        request: web.BaseRequest,
-        status: int = 500,
-        exc: BaseException | None = None,
-        message: str | None = None,  # noqa: ARG002 - aiohttp's signature; the text may repeat what the peer sent
-    ) -> web.StreamResponse:
-        """Refuse what aiohttp could not parse, or what escaped the handler, and close the connection."""
-        _LOGGER.debug("refused %s from %s", type(exc).__name__, self.peer.remote_addr)
-        if request.writer.output_size > 0:
-            raise ConnectionError("the answer has already begun")
-        error: Exception = MalformedRequest("the request is not well-formed HTTP/1.1")
-        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            error = exc if isinstance(exc, Exception) else TimeoutError()
-        return WireResponse(build_error_reply(error), keep_alive=False, now=0)
-
-
-class WireResponse(web.StreamResponse):
-    """A reply that is one write: head and body are joined before they leave, and name no server.
-
-    Args:
-        reply: what is answered.
-        keep_alive: whether the connection lives on.
-        now: seconds since 1970, for the head.
-        head_only: the answer to HEAD, which tells the body's length and leaves it out.
-    """
-
-    def __init__(self, reply: Reply, *, keep_alive: bool, now: int, head_only: bool = False) -> None:
-        super().__init__(status=reply.status)
-        head = render_head(reply, keep_alive=keep_alive, now=now)
-        self._wire = head if head_only else head + reply.body
-        self._stays = keep_alive
-        self._request: web.BaseRequest | None = None
+        self._transport: asyncio.Transport | None = None
+        self._incoming: Incoming | None = None
+        """Only there while a request is coming in or waits for its answer."""
+        self._task: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._deadline = inf
+        self._is_last = False
+        self._writing_paused = False
 
     @property
-    def keep_alive(self) -> bool | None:
-        """Return whether the connection lives on."""
-        return self._stays
+    def is_busy(self) -> bool:
+        """Return whether an answer is being made."""
+        return self._task is not None
 
-    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
-        """Remember where to write."""
-        self._request = request
-        return request.writer
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Wait for the first request."""
+        self._transport = cast("asyncio.Transport", transport)
+        self._expect_within(self._idle_timeout)
 
-    async def write_eof(self, data: bytes = b"") -> None:  # noqa: ARG002 - aiohttp's signature
-        """Write everything; a peer that does not read is cut after a while.
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
+        """Forget the connection; an answer that is being made is made to its end, and thrown away."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._transport = self._incoming = self._timer = None
+        self._on_closed()
 
-        Raises:
-            ConnectionResetError: the peer is gone, or was cut.
-        """
-        request = self._request
-        if request is None or request.transport is None or request.transport.is_closing():
-            raise ConnectionResetError("the peer is gone")
-        transport = request.transport
-        transport.write(self._wire)
-        # aiohttp keeps the last response until the next request, which on an idle connection may be long.
-        self._wire = b""
-        self._request = None
-        if not request.protocol.writing_paused:
+    def data_received(self, data: bytes) -> None:
+        """Read on."""
+        if self._transport is None:
             return
-        try:
-            async with asyncio.timeout(WRITE_TIMEOUT.total_seconds()):
-                await request.writer.drain()
-        except TimeoutError as error:
-            transport.abort()
-            raise ConnectionResetError("the peer does not read") from error
+        if self._incoming is None:
+            self._incoming = Incoming(self._admit)
+        if self._task is not None:
+            self._pause_reading()
+        self._incoming.feed(data)
+        if self._incoming.broken:
+            _LOGGER.debug("refused a request from %s", self.peer.remote_addr)
+        elif self._incoming.awaits_body and self._task is None:
+            self._expect_within(self._body_timeout)
+        self._take_turns()
 
+    def pause_writing(self) -> None:
+        """Hold the next answer back; a peer that reads nothing for long is cut."""
+        self._writing_paused = True
+        self._expect_within(WRITE_TIMEOUT.total_seconds())
 
-def render_head(reply: Reply, *, keep_alive: bool, now: int) -> bytes:
-    """Write the status line and the headers."""
-    lines = _render_fixed_part(reply.status, reply.content_type, keep_alive)
-    extra = "".join(f"{name}: {value}\r\n" for name, value in reply.headers)
-    return f"{lines}{_render_date(now)}{extra}Content-Length: {len(reply.body)}\r\n\r\n".encode("ascii")
+    def resume_writing(self) -> None:
+        """Go on."""
+        self._writing_paused = False
+        self._take_turns()
 
+    def finish(self) -> None:
+        """Close the connection when the answer that is being made, if there is one, has left."""
+        self._is_last = True
+        if self._task is None and self._transport is not None:
+            self._transport.close()
 
-@lru_cache(maxsize=128)
-def _render_fixed_part(status: int, content_type: str, keep_alive: bool) -> str:  # noqa: FBT001 - a cache key
-    return (
-        f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n"
-        f"Content-Type: {content_type}\r\n"
-        "Cache-Control: no-store\r\n"
-        "X-Content-Type-Options: nosniff\r\n"
-    ) + ("" if keep_alive else "Connection: close\r\n")
+    async def wait_until_answered(self) -> None:
+        """Return when no answer is being made."""
+        if self._task is not None:
+            await asyncio.wait((self._task,))
 
+    def abort(self) -> None:
+        """Cut the connection."""
+        if self._transport is not None:
+            self._transport.abort()
 
-@lru_cache(maxsize=2)
-def _render_date(now: int) -> str:
-    return f"Date: {formatdate(now, usegmt=True)}\r\n"
+    def _admit(self, head: RequestHead) -> Route:
+        return self._service.admit(head, self.peer)
+
+    def _take_turns(self) -> None:
+        """Give the answers that are due, each in its turn and as far as the peer reads; rest when there are none."""
+        while self._incoming is not None and self._task is None and not self._writing_paused:
+            if not self._incoming.turns:
+                self._rest(self._incoming)
+                return
+            turn = self._incoming.turns.popleft()
+            self._deadline = inf
+            if turn.reply is not None:
+                self._write(turn, turn.reply)
+            elif turn.route is not None:
+                self._task = self._loop.create_task(self._answer(turn, turn.route))
+
+    def _rest(self, incoming: Incoming) -> None:
+        """Wait for the next request, or for the rest of one."""
+        if incoming.is_between_requests:
+            self._incoming = None
+        if self._transport is not None and not incoming.broken:
+            with suppress(RuntimeError):
+                self._transport.resume_reading()
+        if self._deadline == inf:
+            self._expect_within(self._body_timeout if incoming.awaits_body else self._idle_timeout)
+
+    async def _answer(self, turn: Turn, route: Route) -> None:
+        reply = await self._service.answer(route, Call(self.peer, turn.body))
+        self._task = None
+        self._write(turn, reply)
+        self._take_turns()
+
+    def _write(self, turn: Turn, reply: Reply) -> None:
+        """Write an answer as one piece, and close the connection after the last one."""
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            self._incoming = None
+            return
+        keep_alive = turn.keep_alive and not self._is_last
+        head = render_head(reply, keep_alive=keep_alive, now=self._service.now())
+        transport.write(head if turn.head_only else head + reply.body)
+        if keep_alive:
+            return
+        if self._incoming is not None and self._incoming.broken and not self._is_last:
+            self._expect_within(LINGER.total_seconds())
+        else:
+            self._incoming = None
+            transport.close()
+
+    def _pause_reading(self) -> None:
+        """Leave in the kernel what a peer sends before it has its answer."""
+        if self._transport is not None:
+            with suppress(RuntimeError):
+                self._transport.pause_reading()
+
+    def _expect_within(self, seconds: float) -> None:
+        """Set the deadline; the one timer of a connection is moved only where it would come too late."""
+        self._deadline = self._loop.time() + seconds
+        if self._timer is not None:
+            if self._timer.when() <= self._deadline:
+                return
+            self._timer.cancel()
+        self._timer = self._loop.call_at(self._deadline, self._look_at_deadline)
+
+    def _look_at_deadline(self) -> None:
+        self._timer = None
+        if self._transport is None or self._deadline == inf:
+            return
+        if self._loop.time() < self._deadline:
+            self._timer = self._loop.call_at(self._deadline, self._look_at_deadline)
+        elif self._writing_paused:
+            self._transport.abort()
+        elif self._incoming is not None and self._incoming.awaits_body:
+            late = MalformedRequest("the body did not arrive in time", HTTPStatus.REQUEST_TIMEOUT)
+            self._incoming.refuse_for_good(late)
+            self._take_turns()
+        else:
+            self._transport.close()

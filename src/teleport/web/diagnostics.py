@@ -2,27 +2,25 @@
 
 import asyncio
 import os
-from collections.abc import Callable
 from datetime import timedelta
 from http import HTTPStatus
 from typing import cast
 
 import orjson
-from aiohttp import hdrs, web
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from teleport.clock import Clock
 from teleport.errors import NotFound, Unavailable
-from teleport.web.call import Peer, Reply
-from teleport.web.connection import HttpConnection, WireResponse
-from teleport.web.errors import MalformedRequest, build_error_reply
+from teleport.web.call import Call, Peer, Reply, RequestHead, Route
+from teleport.web.connections import Connections
+from teleport.web.errors import MalformedRequest
 from teleport.web.readiness import Readiness
 
 MAX_CONNECTIONS = 64
 IDLE_TIMEOUT = timedelta(seconds=15)
-_Page = Callable[[], Reply]
-_METHODS = (hdrs.METH_GET, hdrs.METH_HEAD)
+BODY_TIMEOUT = timedelta(seconds=1)
+_METHODS = ("GET", "HEAD")
 
 
 class Diagnostics:
@@ -55,12 +53,9 @@ class Diagnostics:
         self._max_connections = max_connections
         self._open = 0
         self._server: asyncio.Server | None = None
-        self._http = web.Server(self._serve)
-        self._pages: dict[str, _Page] = {
-            "/healthz": self._render_health,
-            "/readyz": self._render_readiness,
-            "/metrics": self._render_metrics,
-        }
+        self._connections = Connections()
+        pages = {"/healthz": self._tell_health, "/readyz": self._tell_readiness, "/metrics": self._tell_metrics}
+        self._routes = {path: Route(path, "GET", page, anonymous=True, max_body=0) for path, page in pages.items()}
 
     @property
     def port(self) -> int:
@@ -84,49 +79,56 @@ class Diagnostics:
         """Close everything at once; nobody loses more than a probe."""
         if self._server is not None:
             self._server.close()
-        self._http.pre_shutdown()
-        await self._http.shutdown(0)
+        await self._connections.shutdown(timedelta())
+
+    def now(self) -> int:
+        """Return seconds since 1970."""
+        return int(self._clock.now().timestamp())
+
+    def admit(self, head: RequestHead, peer: Peer) -> Route:  # noqa: ARG002 - everybody is served alike
+        """Return the page that is asked for.
+
+        Raises:
+            NotFound: there is no such page.
+            MalformedRequest: a page can only be read, and a request for one has no body.
+        """
+        route = self._routes.get(head.target)
+        if route is None:
+            raise NotFound("there is no such page; there are /healthz, /readyz and /metrics")
+        if head.method not in _METHODS:
+            allow = (("Allow", ", ".join(_METHODS)),)
+            raise MalformedRequest("this page can only be read", HTTPStatus.METHOD_NOT_ALLOWED, allow)
+        if head.content_length or "transfer-encoding" in head.fields:
+            raise MalformedRequest("a page is asked for without a body")
+        return route
+
+    async def answer(self, route: Route, call: Call) -> Reply:
+        """Return the page."""
+        return await route.handler(call)
 
     def _connect(self) -> asyncio.Protocol:
         if self._open >= self._max_connections:
             return _Refusal()
         self._open += 1
-        return HttpConnection(
-            self._http, peer=Peer("a diagnostics client"), idle_timeout=IDLE_TIMEOUT, on_closed=self._forget
+        return self._connections.connect(
+            self,
+            peer=Peer("a diagnostics client"),
+            idle_timeout=IDLE_TIMEOUT,
+            body_timeout=BODY_TIMEOUT,
+            on_closed=self._forget,
         )
 
     def _forget(self) -> None:
         self._open -= 1
 
-    async def _serve(self, request: web.BaseRequest) -> WireResponse:
-        try:
-            reply = self._answer(request)
-        except (NotFound, MalformedRequest) as error:
-            reply = build_error_reply(error)
-        return WireResponse(
-            reply,
-            keep_alive=request.keep_alive and request.content.is_eof(),
-            now=int(self._clock.now().timestamp()),
-            head_only=request.method == hdrs.METH_HEAD,
-        )
-
-    def _answer(self, request: web.BaseRequest) -> Reply:
-        render = self._pages.get(request.raw_path)
-        if render is None:
-            raise NotFound("there is no such page; there are /healthz, /readyz and /metrics")
-        if request.method not in _METHODS:
-            allow = (("Allow", ", ".join(_METHODS)),)
-            raise MalformedRequest("this page can only be read", HTTPStatus.METHOD_NOT_ALLOWED, allow)
-        return render()
-
-    def _render_health(self) -> Reply:
+    async def _tell_health(self, _: Call) -> Reply:
         return Reply(HTTPStatus.OK, orjson.dumps({"status": "ok"}))
 
-    def _render_readiness(self) -> Reply:
+    async def _tell_readiness(self, _: Call) -> Reply:
         report = self._readiness.report()
         return Reply(report.status, orjson.dumps({"status": report.text, "pid": os.getpid()}))
 
-    def _render_metrics(self) -> Reply:
+    async def _tell_metrics(self, _: Call) -> Reply:
         return Reply(HTTPStatus.OK, generate_latest(self._registry), content_type=CONTENT_TYPE_PLAIN_0_0_4)
 
 

@@ -1,5 +1,5 @@
 from teleport.web.call import Reply
-from teleport.web.connection import render_head
+from teleport.web.wire import render_head
 
 
 def test_the_head_names_no_server_and_forbids_caching_and_sniffing() -> None:
