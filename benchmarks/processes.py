@@ -24,7 +24,7 @@ IDLE_SECONDS = 5
 async def wait_for_node(server: Server) -> None:
     """Return when an agent has joined and declared itself."""
     async with connect(server.address, server.admin) as client:
-        while not (await client.call(RESOURCE_LIST, ListRequest(kind="node"))).resources:
+        while not (await client.call(RESOURCE_LIST, ListRequest(kind="node"))).resources:  # noqa: ASYNC110 - no event
             await asyncio.sleep(0.2)
 
 
