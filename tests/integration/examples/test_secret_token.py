@@ -15,7 +15,7 @@ SCRIPT = Path(__file__).parents[3] / "examples" / "01-secret-token" / "run.py"
 
 
 def run_once(folder: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, SCRIPT, "--folder", folder, "--once"]
+    command = [sys.executable, str(SCRIPT), "--folder", str(folder), "--once"]
     return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
 
 
