@@ -31,13 +31,13 @@ run: $(RUNTIME) ## Start a cluster, let a service join, and show both (ONCE=1: s
 test: check unit integration e2e ## Run all checks and all tests
 
 check: $(DEV) ## Lint, types, layers, locks and generated pages; changes nothing
+	@! ls operator/*.py 2>/dev/null || { echo 'error: operator/ may hold no Python file, it would shadow the standard library'; exit 1; }
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy $(SOURCES)
-	$(BIN)/lint-imports --no-cache
+	$(BIN)/lint-imports --no-cache --no-logo
 	$(BIN)/python scripts/check_locks.py
 	$(BIN)/python scripts/generate_reference.py --check
-	@! ls operator/*.py 2>/dev/null || { echo 'error: operator/ may hold no Python file, it would shadow the standard library'; exit 1; }
 
 unit: $(DEV) ## Run the unit tests
 	$(PYTEST) $(PARALLEL) tests/unit
