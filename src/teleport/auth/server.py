@@ -1,13 +1,13 @@
 """The auth server's composition root: here, and only here, implementations are chosen and put together."""
 
 import logging
-import socket
 from collections.abc import AsyncIterator, Collection, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from functools import partial
 
 from teleport.api.messages import JoinResponse, PublicKeys
+from teleport.auth.addresses import build_names, find_local_host, find_outward_host
 from teleport.auth.audit import AuditLog
 from teleport.auth.authority import Authority, HostGrant
 from teleport.auth.background import follow, repeat, running
@@ -145,7 +145,7 @@ class AuthServer:
         self._readiness = readiness
         self._metrics = metrics
         self._host_id = load_host_id(settings.data_dir)
-        self._identity = ServerIdentity(authority=authority, host_id=self._host_id, names=_build_names(settings))
+        self._identity = ServerIdentity(authority=authority, host_id=self._host_id, names=build_names(settings))
         self._audit = AuditLog(
             backend=stores.backend,
             path=settings.data_dir / AUDIT_FILE,
@@ -165,7 +165,7 @@ class AuthServer:
     @property
     def local_address(self) -> Address:
         """Return where a client on this host reaches the server."""
-        return Address(_reachable(self._settings.auth.listen_addr.host), self._listener.port)
+        return Address(find_local_host(self._settings.auth.listen_addr.host), self._listener.port)
 
     def admit_local(self, keys: PublicKeys, *, node_name: str, roles: Collection[SystemRole]) -> JoinResponse:
         """Admit the agent in this very process, which is trusted as much as the auth server itself."""
@@ -230,7 +230,7 @@ class AuthServer:
         await self._stores.presence.put_server(server, self._clock.now())
 
     def _advertised_host(self) -> str:
-        return self._settings.advertise_ip or _outward_address(self._settings.auth.listen_addr.host)
+        return self._settings.advertise_ip or find_outward_host(self._settings.auth.listen_addr.host)
 
     def _build_listener(self) -> TlsListener:
         limits = self._settings.connection_limits
@@ -288,29 +288,3 @@ class AuthServer:
             logger.error("%s", problem)
             self._metrics.audit_failures.inc()
             self._readiness.fail(AUDIT_COMPONENT, problem)
-
-
-def _build_names(settings: Settings) -> tuple[str, ...]:
-    hosts = [address.host for address in (*settings.auth.public_addrs, settings.auth.listen_addr)]
-    named = [host for host in hosts if host not in _EVERYWHERE]
-    return tuple(dict.fromkeys([*named, "localhost", "127.0.0.1", "::1"]))
-
-
-_EVERYWHERE = frozenset({"0.0.0.0", "::"})  # noqa: S104 - to recognise it
-
-
-def _reachable(listen_host: str) -> str:
-    """Return where a client on this host reaches what listens there."""
-    return "127.0.0.1" if listen_host in _EVERYWHERE else listen_host
-
-
-def _outward_address(listen_host: str) -> str:
-    """Return the address to show to other hosts: of the interface that leads out, if all are listened on."""
-    if listen_host not in _EVERYWHERE:
-        return listen_host
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("192.0.2.1", 9))  # a datagram socket sends nothing when it connects
-        except OSError:
-            return "127.0.0.1"
-        return str(probe.getsockname()[0])
