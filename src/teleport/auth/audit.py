@@ -138,16 +138,24 @@ class AuditLog:
         """Write what waits; in a thread, or at the end, and then after a thread that still writes."""
         with self._writing:
             count = len(self._lines)
-            _append(self._path, b"".join(self._lines[:count]))
+            append(self._path, b"".join(self._lines[:count]))
             del self._lines[:count]
 
 
-def _append(path: Path, lines: bytes) -> None:
-    """Append to the file, which is opened each time so that a log keeper may move it away."""
+def append(path: Path, lines: bytes) -> None:
+    """Append to the file, which is opened each time so that a log keeper may move it away.
+
+    Raises:
+        OSError: the file takes no lines; it ends as it did before, so that they can be written once more.
+    """
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    end = os.fstat(descriptor).st_size
     try:
         rest = memoryview(lines)
         while rest:
             rest = rest[os.write(descriptor, rest) :]
+    except OSError:
+        os.ftruncate(descriptor, end)
+        raise
     finally:
         os.close(descriptor)

@@ -1,5 +1,6 @@
 import asyncio
 import json
+import resource
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -11,7 +12,7 @@ import pytest
 from support.backend import SteeredBackend
 from support.clock import FakeClock
 from teleport.auth import audit
-from teleport.auth.audit import AuditLog, EventType
+from teleport.auth.audit import AuditLog, EventType, append
 from teleport.backend.protocol import Put
 from teleport.errors import StorageError
 
@@ -166,3 +167,16 @@ def test_codes_tell_success_from_failure() -> None:
     assert (audit.INSTANCE_JOIN.code, audit.INSTANCE_JOIN_FAILURE.code) == ("TJ002I", "TJ002E")
     assert (audit.BOT_JOIN.code, audit.BOT_JOIN_FAILURE.code) == ("TJ001I", "TJ001E")
     assert (audit.TOKEN_CREATE.name, audit.TOKEN_CREATE.code) == ("join_token.create", "TJT00I")
+
+
+def test_a_line_that_did_not_fit_leaves_no_half_of_itself(tmp_path: Path) -> None:
+    path = tmp_path / "audit.jsonl"
+    append(path, b"first\n")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, hard))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            append(path, b"second\n" * 10)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert path.read_bytes() == b"first\n"
