@@ -14,8 +14,8 @@ from teleport.api.identity import Identity
 from teleport.api.messages import ErrorResponse
 from teleport.api.operations import MAX_BODY_BYTES, Operation, RequestT, ResponseT
 from teleport.api.trust import KnownAuthority, ServerTrust
+from teleport.lean_aiohttp import aiohttp
 from teleport.resources.address import Address
-from teleport.web.lean_aiohttp import aiohttp
 from teleport.web.tls import build_client_context
 
 MAX_ANSWER_BYTES = 32 * MAX_BODY_BYTES

@@ -12,8 +12,8 @@ from typing import Protocol
 
 from teleport.clock import Clock
 from teleport.errors import TrustError
+from teleport.lean_aiohttp import aiohttp
 from teleport.pki.pins import check_pins, verify_server_leaf
-from teleport.web.lean_aiohttp import aiohttp
 
 SERVER_NAME = "teleport.cluster.local"
 """The name in the certificate of every auth server and proxy, and of nobody else; it is not used for routing."""

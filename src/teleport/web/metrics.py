@@ -1,6 +1,8 @@
 """Every metric of a process, declared in one place; names that the original has too mean the same."""
 
 import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
@@ -24,6 +26,16 @@ class Metrics:
         self.audit_events = Counter("teleport_audit_emit_events", "Audit events written", registry=registry)
         self.audit_failures = Counter("audit_failed_emit_events", "Failures to write the audit file", registry=registry)
 
+        self.token_reviews = Histogram(
+            "teleport_kubernetes_token_review_seconds",
+            "TokenReviews, answered or not",
+            buckets=_FAST,
+            registry=registry,
+        )
+        self.token_reviews_in_flight = Gauge(
+            "teleport_kubernetes_token_reviews_in_flight", "TokenReviews under way", registry=registry
+        )
+
         self.backend_read = Histogram("backend_read_seconds", "Reads of one key", buckets=_FAST, registry=registry)
         self.backend_range = Histogram(
             "backend_batch_read_seconds", "Reads of a range", buckets=_FAST, registry=registry
@@ -44,6 +56,12 @@ class Metrics:
         build = Gauge("teleport_build_info", "Always 1", ("version", "python"), registry=registry)
         build.labels(VERSION, platform.python_version()).set(1)
         ProcessCollector(registry=registry)
+
+    @contextmanager
+    def observe_token_review(self) -> Iterator[None]:
+        """Measure one TokenReview for the time of a block."""
+        with self.token_reviews_in_flight.track_inprogress(), self.token_reviews.time():
+            yield
 
     def follow(self, readiness: Readiness) -> None:
         """Let the gauge `process_state` tell what `/readyz` tells."""
