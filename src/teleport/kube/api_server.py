@@ -1,0 +1,84 @@
+"""Where the API server is, and by which token this process is known to it."""
+
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from teleport.errors import Unavailable
+
+POD_FOLDER = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+HOST_VARIABLE = "KUBERNETES_SERVICE_HOST"
+PORT_VARIABLE = "KUBERNETES_SERVICE_PORT"
+MAX_TOKEN_BYTES = 16 * 1024
+MAX_CA_BYTES = 256 * 1024
+REREAD_SECONDS = 1.0
+
+_TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]+")
+"""RFC 6750, 2.1: nothing that could end a header."""
+
+
+@dataclass(frozen=True, slots=True)
+class ApiServer:
+    """An API server and the files that say how to talk to it."""
+
+    url: str
+    ca_file: Path
+    token_file: Path
+
+
+def find_in_cluster(environ: Mapping[str, str], folder: Path = POD_FOLDER) -> ApiServer | None:
+    """Return the API server of the cluster in which this process is a pod, or None if it is no pod."""
+    host, port = environ.get(HOST_VARIABLE), environ.get(PORT_VARIABLE)
+    if not host or not port:
+        return None
+    shown = f"[{host}]" if ":" in host else host
+    return ApiServer(f"https://{shown}:{port}", folder / "ca.crt", folder / "token")
+
+
+class TokenFile:
+    """This process's own ServiceAccount token; the kubelet replaces the file, so it is read again and again.
+
+    Args:
+        path: of the file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._token = ""
+        self._read_at = -REREAD_SECONDS
+
+    def read(self) -> str:
+        """Return the present token; the file is looked at once a second at most.
+
+        Raises:
+            Unavailable: the file is not there, too large, or holds no token.
+        """
+        now = time.monotonic()
+        if now - self._read_at >= REREAD_SECONDS:
+            token = read_bounded(self._path, MAX_TOKEN_BYTES).strip()
+            if not _TOKEN.fullmatch(token):
+                raise Unavailable(f"{self._path} holds no ServiceAccount token")
+            self._token, self._read_at = token, now
+        return self._token
+
+    def forget(self) -> None:
+        """Look at the file the next time, however soon that is: the API server did not like the token."""
+        self._read_at = -REREAD_SECONDS
+
+
+def read_bounded(path: Path, limit: int) -> str:
+    """Return the text of a file of the pod.
+
+    Raises:
+        Unavailable: it cannot be read, or is larger than the limit.
+    """
+    try:
+        with path.open("rb") as file:
+            raw = file.read(limit + 1)
+    except OSError as error:
+        raise Unavailable(f"cannot read {path}: {error.strerror}") from error
+    if len(raw) > limit:
+        raise Unavailable(f"{path} is larger than {limit} bytes")
+    return raw.decode("utf-8", errors="replace")

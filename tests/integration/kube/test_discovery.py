@@ -1,0 +1,91 @@
+"""Keys of an issuer: fetched when they are needed, kept for a while, and never from where a token leads."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import timedelta
+
+import pytest
+from aiohttp import web
+
+from support.clock import FakeClock
+from support.fake_kube import StandIn, running_stand_in
+from support.jwt_tokens import build_jwks
+from teleport.errors import Unavailable
+from teleport.kube.discovery import LIFE, MAX_DOCUMENT, REFRESH_PAUSE, STALE_LIFE, OidcKeys
+
+DOCUMENT, KEYS = "/.well-known/openid-configuration", "/keys"
+MOMENT = timedelta(seconds=1)
+
+
+@asynccontextmanager
+async def running(**changes: str) -> AsyncIterator[tuple[StandIn, OidcKeys, FakeClock]]:
+    """Run an issuer; changes go into its discovery document."""
+    async with running_stand_in() as issuer:
+        document = {"issuer": issuer.url, "jwks_uri": issuer.url + KEYS, **changes}
+        issuer.answers[DOCUMENT] = lambda _: web.json_response(document)
+        issuer.answers[KEYS] = lambda _: web.Response(text=build_jwks())
+        clock = FakeClock()
+        yield issuer, OidcKeys(issuer.url, clock=clock, allow_http=True), clock
+
+
+async def test_keys_are_fetched_once_and_kept_for_ten_minutes() -> None:
+    async with running() as (issuer, keys, clock):
+        assert await keys.load() == build_jwks()
+        clock.advance(LIFE)
+        await keys.load()
+        assert issuer.asked == [DOCUMENT, KEYS]
+        clock.advance(MOMENT)
+        await keys.load()
+        assert issuer.asked == [DOCUMENT, KEYS] * 2
+
+
+async def test_hostile_19_unknown_keys_lead_to_one_look_a_minute() -> None:
+    async with running() as (issuer, keys, clock):
+        await keys.load()
+        for _ in range(100):
+            await keys.refresh()
+        assert issuer.asked == [DOCUMENT, KEYS]
+        clock.advance(REFRESH_PAUSE + MOMENT)
+        for _ in range(100):
+            await keys.refresh()
+        assert issuer.asked == [DOCUMENT, KEYS] * 2
+
+
+async def test_while_the_issuer_is_away_its_last_keys_are_good_for_an_hour() -> None:
+    async with running() as (issuer, keys, clock):
+        await keys.load()
+        issuer.answers.clear()
+        clock.advance(STALE_LIFE)
+        assert await keys.load() == build_jwks()
+        clock.advance(MOMENT)
+        with pytest.raises(Unavailable):
+            await keys.load()
+
+
+@pytest.mark.parametrize("changes", [{"issuer": "https://other"}, {"jwks_uri": "file:///etc/passwd"}, {"jwks_uri": ""}])
+async def test_a_document_that_leads_elsewhere_is_refused(changes: dict[str, str]) -> None:
+    async with running(**changes) as (issuer, keys, _):
+        with pytest.raises(Unavailable, match="discovery document"):
+            await keys.load()
+    assert issuer.asked == [DOCUMENT]
+
+
+async def test_hostile_04_a_redirect_is_not_followed() -> None:
+    async with running() as (issuer, keys, _):
+        issuer.answers[KEYS] = lambda _: web.Response(status=302, headers={"Location": issuer.url + "/elsewhere"})
+        with pytest.raises(Unavailable, match="302"):
+            await keys.load()
+    assert "/elsewhere" not in issuer.asked
+
+
+async def test_an_answer_that_is_too_large_is_refused() -> None:
+    async with running() as (issuer, keys, _):
+        issuer.answers[KEYS] = lambda _: web.Response(body=b" " * (MAX_DOCUMENT + 1))
+        with pytest.raises(Unavailable, match="more than"):
+            await keys.load()
+
+
+async def test_plain_http_is_refused_unless_a_test_asks_for_it() -> None:
+    async with running() as (issuer, _, clock):
+        with pytest.raises(Unavailable, match="https"):
+            await OidcKeys(issuer.url, clock=clock).load()

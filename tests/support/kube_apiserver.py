@@ -1,0 +1,201 @@
+"""A real Kubernetes API server with its etcd on this machine, and what an administrator does with it.
+
+The programs are found where KUBEBUILDER_ASSETS says. There is no kubelet: pods exist without running, which is all that
+tokens that are bound to them need.
+"""
+
+import json
+import os
+import shutil
+import socket
+import ssl
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+ISSUER = "https://kubernetes.default.svc.cluster.local"
+ADMIN_TOKEN = "administrator-of-the-test"
+PROGRAMS = ("etcd", "kube-apiserver")
+START_TIMEOUT = 60.0
+
+
+def find_programs() -> dict[str, str] | None:
+    """Return where the programs are, or None if one is missing."""
+    folder = os.environ.get("KUBEBUILDER_ASSETS", "")
+    found = {name: shutil.which(name, path=folder) or shutil.which(name) for name in PROGRAMS}
+    return {name: path for name, path in found.items() if path} if all(found.values()) else None
+
+
+@dataclass(slots=True)
+class KubeApiServer:
+    """A running API server."""
+
+    folder: Path
+    url: str
+    process: subprocess.Popen[bytes]
+    signing_key: Path
+
+    @property
+    def ca_file(self) -> Path:
+        return self.folder / "certs" / "apiserver.crt"
+
+    def ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Ask as the administrator; what is refused raises."""
+        data = None if body is None else json.dumps(body).encode()
+        headers = {"Authorization": f"Bearer {ADMIN_TOKEN}", "Content-Type": "application/json"}
+        request = urllib.request.Request(self.url + path, data=data, headers=headers, method=method)  # noqa: S310 - https
+        context = ssl.create_default_context(cafile=str(self.ca_file))
+        with urllib.request.urlopen(request, context=context, timeout=10) as response:  # noqa: S310 - https
+            found: dict[str, Any] = json.load(response)
+        return found
+
+    def create_service_account(self, namespace: str, name: str) -> None:
+        """Make a ServiceAccount, and its namespace if that is not there."""
+        self._create("/api/v1/namespaces", {"metadata": {"name": namespace}})
+        self._create(f"/api/v1/namespaces/{namespace}/serviceaccounts", {"metadata": {"name": name}})
+
+    def create_pod(self, namespace: str, name: str, service_account: str) -> str:
+        """Make a pod and return its UID."""
+        container = {"name": "app", "image": "app"}
+        spec = {"serviceAccountName": service_account, "containers": [container], "automountServiceAccountToken": False}
+        body = {"metadata": {"name": name}, "spec": spec}
+        return str(self.ask("POST", f"/api/v1/namespaces/{namespace}/pods", body)["metadata"]["uid"])
+
+    def delete_pod(self, namespace: str, name: str) -> None:
+        """Delete a pod at once."""
+        body = {"apiVersion": "v1", "kind": "DeleteOptions", "gracePeriodSeconds": 0}
+        self.ask("DELETE", f"/api/v1/namespaces/{namespace}/pods/{name}", body)
+
+    def request_token(
+        self, namespace: str, service_account: str, audiences: list[str], bound_to: dict[str, str] | None = None
+    ) -> str:
+        """Return a ServiceAccount token; without audiences it is for the API server."""
+        spec: dict[str, Any] = {"audiences": audiences or [ISSUER], "expirationSeconds": 600}
+        if bound_to is not None:
+            spec["boundObjectRef"] = bound_to
+        path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{service_account}/token"
+        return str(self.ask("POST", path, {"spec": spec})["status"]["token"])
+
+    def request_pod_token(self, namespace: str, service_account: str, pod: str, uid: str, *audiences: str) -> str:
+        """Return a token as the kubelet gets it for a pod."""
+        bound = {"kind": "Pod", "apiVersion": "v1", "name": pod, "uid": uid}
+        return self.request_token(namespace, service_account, list(audiences), bound)
+
+    def bind(self, role: str, namespace: str, service_account: str) -> str:
+        """Bind a ClusterRole to a ServiceAccount and return the binding's name."""
+        name = f"{role.replace(':', '-')}-{namespace}-{service_account}"
+        subject = {"kind": "ServiceAccount", "namespace": namespace, "name": service_account}
+        role_ref = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role}
+        body = {"metadata": {"name": name}, "roleRef": role_ref, "subjects": [subject]}
+        self._create("/apis/rbac.authorization.k8s.io/v1/clusterrolebindings", body)
+        return name
+
+    def unbind(self, name: str) -> None:
+        """Take a binding away."""
+        self.ask("DELETE", f"/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/{name}")
+
+    def create_cluster_role(self, name: str, resource: str, verb: str) -> None:
+        """Make a ClusterRole of one right."""
+        rule = {"apiGroups": [""], "resources": [resource], "verbs": [verb]}
+        self._create("/apis/rbac.authorization.k8s.io/v1/clusterroles", {"metadata": {"name": name}, "rules": [rule]})
+
+    def _create(self, path: str, body: dict[str, Any]) -> None:
+        try:
+            self.ask("POST", path, body)
+        except urllib.error.HTTPError as error:
+            if error.code != 409:
+                raise
+
+    def wait_until_ready(self) -> None:
+        """Wait until it serves, its own roles included."""
+        end = time.monotonic() + START_TIMEOUT
+        while time.monotonic() < end:
+            assert self.process.poll() is None, (self.folder / "kube-apiserver.log").read_text()[-3000:]
+            try:
+                self.ask("GET", "/apis/rbac.authorization.k8s.io/v1/clusterroles/system:auth-delegator")
+            except (OSError, ValueError):
+                time.sleep(0.1)
+            else:
+                return
+        raise AssertionError((self.folder / "kube-apiserver.log").read_text()[-3000:])
+
+
+@contextmanager
+def running_apiserver(folder: Path) -> Iterator[KubeApiServer]:
+    """Run an API server for the time of a block."""
+    programs = find_programs()
+    assert programs is not None
+    etcd, peer, port = (_free_port() for _ in range(3))
+    folder.mkdir(parents=True, exist_ok=True)
+    signing_key = _write_signing_key(folder)
+    (folder / "tokens.csv").write_text(f"{ADMIN_TOKEN},admin,admin,system:masters\n")
+    with ExitStack() as stack:
+        stack.enter_context(
+            _process(
+                folder / "etcd.log",
+                programs["etcd"],
+                f"--data-dir={folder / 'etcd'}",
+                f"--listen-client-urls=http://127.0.0.1:{etcd}",
+                f"--advertise-client-urls=http://127.0.0.1:{etcd}",
+                f"--listen-peer-urls=http://127.0.0.1:{peer}",
+                f"--initial-advertise-peer-urls=http://127.0.0.1:{peer}",
+                f"--initial-cluster=default=http://127.0.0.1:{peer}",
+                "--unsafe-no-fsync",
+            )
+        )
+        process = stack.enter_context(
+            _process(
+                folder / "kube-apiserver.log",
+                programs["kube-apiserver"],
+                f"--etcd-servers=http://127.0.0.1:{etcd}",
+                "--bind-address=127.0.0.1",
+                f"--secure-port={port}",
+                f"--cert-dir={folder / 'certs'}",
+                f"--token-auth-file={folder / 'tokens.csv'}",
+                "--authorization-mode=RBAC",
+                "--service-cluster-ip-range=10.0.0.0/24",
+                f"--service-account-issuer={ISSUER}",
+                f"--service-account-key-file={signing_key}",
+                f"--service-account-signing-key-file={signing_key}",
+                "--disable-admission-plugins=ServiceAccount",
+            )
+        )
+        server = KubeApiServer(folder, f"https://127.0.0.1:{port}", process, signing_key)
+        server.wait_until_ready()
+        yield server
+
+
+@contextmanager
+def _process(log: Path, *command: str) -> Iterator[subprocess.Popen[bytes]]:
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=output)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _write_signing_key(folder: Path) -> Path:
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    path = folder / "sa.key"
+    pem = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.TraditionalOpenSSL, serialization.NoEncryption()
+    )
+    path.write_bytes(pem)
+    return path
