@@ -114,8 +114,12 @@ class AuthServer:
         name = generate_token_name()
         spec = {"roles": roles.split(",")}
         document = {"kind": "token", "version": "v2", "metadata": {"name": name}, "spec": spec}
-        self.ask(RESOURCE_CREATE, ResourceRequest(resource=document))
+        self.create(document)
         return name
+
+    def create(self, document: dict[str, Any]) -> None:
+        """Store a resource."""
+        self.ask(RESOURCE_CREATE, ResourceRequest(resource=document))
 
     def get_pin(self) -> str:
         """Return the pin of the CA that signs."""

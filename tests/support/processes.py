@@ -51,6 +51,8 @@ class Process:
 
     def __init__(self, arguments: Sequence[str], *, log: Path, diag: Address) -> None:
         self.arguments = tuple(arguments)
+        self.environment: dict[str, str] = {}
+        """What its environment has beside the usual."""
         self.diag = diag
         self._log = log
         self._popen: subprocess.Popen[bytes] | None = None
@@ -60,7 +62,11 @@ class Process:
         assert self._popen is None
         with self._log.open("ab") as log:
             self._popen = subprocess.Popen(
-                self.arguments, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=build_environment()
+                self.arguments,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=build_environment() | self.environment,
             )
 
     @property

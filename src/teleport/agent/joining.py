@@ -1,7 +1,6 @@
 """The agent's side of a join: whom it trusts, what it shows, and what it tells its operator when it is refused."""
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -14,6 +13,7 @@ from teleport.api.trust import KnownAuthority, PinnedConnection, ServerTrust
 from teleport.clock import Clock
 from teleport.config.settings import JoinParams, Settings
 from teleport.errors import BadParameter, ConnectionFailed, JoinRefused, TeleportError, TrustError
+from teleport.join.method import JoinMethod
 from teleport.resources.address import Address
 from teleport.resources.role import SystemRole
 from teleport.version import VERSION
@@ -51,17 +51,17 @@ class NetworkJoiner:
         settings: of the process.
         address: of the auth server.
         params: which token, and by which method.
-        prove: returns the proof of that method, read anew for each attempt.
+        method: makes the proof, anew for each attempt, and knows what to look at after a refusal.
         clock: the present.
     """
 
     def __init__(
-        self, *, settings: Settings, address: Address, params: JoinParams, prove: Callable[[], str], clock: Clock
+        self, *, settings: Settings, address: Address, params: JoinParams, method: JoinMethod, clock: Clock
     ) -> None:
         self._settings = settings
         self._address = address
         self._params = params
-        self._prove = prove
+        self._method = method
         self._clock = clock
 
     async def join(self, keys: Keys, known: Identity | None) -> JoinResponse:
@@ -88,10 +88,14 @@ class NetworkJoiner:
             role=SystemRole.INSTANCE,
             node_name=self._settings.nodename,
             keys=keys.build_public_keys(self._settings.nodename),
-            proof=self._prove(),
+            proof=self._method.prove(),
             client_version=VERSION,
         )
-        return await client.call(JOIN, request)
+        try:
+            return await client.call(JOIN, request)
+        except JoinRefused as refusal:
+            hint = self._method.explain(server.cluster_name)
+            raise JoinRefused(refusal.reason, hint, public=refusal.message) from refusal
 
     def _check_version(self, server: TrustResponse) -> None:
         if _parse_major(VERSION) > _parse_major(server.server_version) and not self._settings.skip_version_check:
@@ -149,7 +153,7 @@ def explain_failure(error: TeleportError) -> str:
     """Say what an operator of this agent can do about a join that failed."""
     if isinstance(error, JoinRefused):
         return (
-            f"auth refused the join: {error.message}. Get a new token with `tctl tokens add --type=...` for the roles "
-            "of this process, or look at `tctl tokens uses` and the audit log on the auth server for the reason"
+            f"auth refused the join: {error.message}. What to do: {error.detail}. The reason stands in the audit log "
+            "of the auth server, and `tctl tokens uses` shows it"
         )
     return error.message

@@ -22,6 +22,7 @@ from teleport.auth.audit import AuditLog
 from teleport.auth.authority import Authority, HostGrant, Issued
 from teleport.auth.join_request import JoinAttempt, parse_attempt
 from teleport.auth.stores import Stores
+from teleport.auth.stores.proof_uses import ProofClaim, claim_proof
 from teleport.auth.stores.tokens import Spent, StoredToken
 from teleport.auth.stores.usage import Usage, build_usage_commit, load_usage
 from teleport.backend.protocol import Condition, Write
@@ -125,9 +126,10 @@ class Joining:
         usage = await self._load_usage(stored, attempt, now)
 
         identity = await self._judge(stored, attempt)
+        claim = await self._claim_proof(identity, attempt)
         outcome = self._issue(stored, attempt, identity, usage)
 
-        await self._commit(stored, attempt, usage, outcome, now)
+        await self._commit(stored, attempt, usage, claim, outcome, now)
         return outcome.response
 
     async def _find(self, name: str) -> StoredToken | None:
@@ -165,6 +167,16 @@ class Joining:
             raise JoinRefused("method_not_supported", f"method {stored.token.spec.join_method!r} is not supported")
         return await judge.judge(stored.token, attempt.proof)
 
+    async def _claim_proof(self, identity: VerifiedIdentity, attempt: JoinAttempt) -> ProofClaim:
+        if identity.use is None:
+            return ProofClaim((), ())
+        return await claim_proof(
+            self._backend,
+            identity.use,
+            key_fingerprint=attempt.key_fingerprint,
+            remote_addr=attempt.remote_addr,
+        )
+
     def _issue(
         self, stored: StoredToken, attempt: JoinAttempt, identity: VerifiedIdentity, usage: Usage | None
     ) -> Outcome:
@@ -181,11 +193,17 @@ class Joining:
         return Outcome(JoinResponse(host_id=host_id, certificates=issued.certificates, trust=trust), issued, identity)
 
     async def _commit(
-        self, stored: StoredToken, attempt: JoinAttempt, usage: Usage | None, outcome: Outcome, now: datetime
+        self,
+        stored: StoredToken,
+        attempt: JoinAttempt,
+        usage: Usage | None,
+        claim: ProofClaim,
+        outcome: Outcome,
+        now: datetime,
     ) -> None:
-        conditions: list[Condition] = [*stored.unchanged]
+        conditions: list[Condition] = [*stored.unchanged, *claim.conditions]
         use = _build_use(attempt, outcome.response.host_id, "success", now)
-        writes: list[Write] = [self._ledger.build_entry(stored.lookup_id, use, now)]
+        writes: list[Write] = [self._ledger.build_entry(stored.lookup_id, use, now), *claim.writes]
         if usage is not None and usage.find_holder(attempt.key_fingerprint, now) is None:
             after = usage.after_use(attempt.key_fingerprint, outcome.response.host_id, now)
             counted = build_usage_commit(stored.lookup_id, usage, after, stored.token.metadata.expires)
@@ -202,6 +220,7 @@ class Joining:
             host_id=outcome.response.host_id,
             token_expires=render_time(expires) if expires is not None else None,
             attributes=dict(outcome.identity.attributes),
+            proof_reused=claim.reused_by_another_key or None,
             certificate_serial=outcome.issued.serial,
         )
         await self._backend.commit(conditions, [*writes, event.put])

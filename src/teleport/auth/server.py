@@ -1,6 +1,7 @@
 """The auth server's composition root: here, and only here, implementations are chosen and put together."""
 
 import logging
+import os
 from collections.abc import AsyncIterator, Collection, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
@@ -20,6 +21,7 @@ from teleport.auth.handlers import Handlers
 from teleport.auth.join_limits import JoinLimits
 from teleport.auth.join_request import parse_keys
 from teleport.auth.joining import Joining
+from teleport.auth.kubernetes import build_kubernetes_access
 from teleport.auth.measured_backend import MeasuredBackend
 from teleport.auth.presence import Heartbeats
 from teleport.auth.resources import AuthorityResources, PresenceResources, ResourceStore, TokenResources
@@ -50,6 +52,7 @@ from teleport.web.router import Router
 
 COMPONENT = "auth"
 AUDIT_COMPONENT = "audit"
+KUBERNETES_COMPONENT = "kubernetes"
 AUDIT_FILE = "audit.jsonl"
 ADMIN_IDENTITY_FILE = "admin.identity"
 SEAL_KEY_FILE = "seal.key"
@@ -151,8 +154,15 @@ class AuthServer:
             path=settings.data_dir / AUDIT_FILE,
             clock=clock,
             retention=settings.auth.audit_retention,
-            report=self._report_audit,
+            report=partial(self._report, AUDIT_COMPONENT),
             count=metrics.audit_events.inc,
+        )
+        self._kubernetes = build_kubernetes_access(
+            settings.auth.kubernetes,
+            environ=os.environ,
+            clock=clock,
+            observe=metrics.observe_token_review,
+            report=partial(self._report, KUBERNETES_COMPONENT),
         )
         self._limits = JoinLimits(limits=settings.connection_limits, audit_log=self._audit, clock=clock)
         self._listener = self._build_listener()
@@ -182,6 +192,8 @@ class AuthServer:
     async def start(self, stack: AsyncExitStack) -> None:
         """Listen, and begin the work beside; the stack ends both, the listener first."""
         stack.push_async_callback(self._clock.store, self._stores.backend)
+        if self._kubernetes is not None:
+            stack.push_async_callback(self._kubernetes.close)
         await self._renew_identities()
         await stack.enter_async_context(running(self._background(), partial(self._readiness.fail, COMPONENT)))
         await self._listener.start()
@@ -259,7 +271,9 @@ class AuthServer:
 
     def _build_handlers(self) -> Handlers:
         stores = self._stores
-        judges = build_judges(JudgeContext(cluster_name=self.cluster_name, clock=self._clock))
+        judges = build_judges(
+            JudgeContext(cluster_name=self.cluster_name, clock=self._clock, kubernetes=self._kubernetes)
+        )
         joining = Joining(
             stores=stores,
             judges=judges,
@@ -281,10 +295,11 @@ class AuthServer:
             by_kind=by_kind,
         )
 
-    def _report_audit(self, problem: str | None) -> None:
+    def _report(self, component: str, problem: str | None) -> None:
         if problem is None:
-            self._readiness.succeed(AUDIT_COMPONENT)
-        else:
-            logger.error("%s", problem)
+            self._readiness.succeed(component)
+            return
+        logger.error("%s", problem)
+        self._readiness.fail(component, problem)
+        if component == AUDIT_COMPONENT:
             self._metrics.audit_failures.inc()
-            self._readiness.fail(AUDIT_COMPONENT, problem)

@@ -4,16 +4,19 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from teleport.config.document import Section
 from teleport.config.names import parse_auth_address, parse_nodename
-from teleport.config.settings import HOST_CERT_TTL, YEAR, AuthSettings, StaticToken
+from teleport.config.settings import HOST_CERT_TTL, YEAR, AuthSettings, KubernetesSettings, StaticToken
 from teleport.config.static_tokens import check_static_tokens, load_static_tokens
 from teleport.errors import BadParameter
 
 MIN_HOST_CERT_TTL = timedelta(minutes=1)
 MIN_AUDIT_RETENTION = timedelta(hours=1)
 MAX_AUDIT_RETENTION = 100 * YEAR
+MAX_REVIEWS = 10_000
+VERIFICATIONS = ("tokenreview", "jwks")
 
 
 def read_auth_service(section: Section, base: AuthSettings) -> AuthSettings:
@@ -28,6 +31,7 @@ def read_auth_service(section: Section, base: AuthSettings) -> AuthSettings:
         public_addrs=section.values("public_addr", parse_auth_address) or base.public_addrs,
         tokens=_read_tokens(section),
         seal_key_file=section.section("seal").value("key_file", _parse_key_file),
+        kubernetes=_read_kubernetes(section.section("kubernetes")),
         host_cert_ttl=section.duration("host_cert_ttl", MIN_HOST_CERT_TTL, HOST_CERT_TTL) or base.host_cert_ttl,
         audit_retention=section.section("audit").duration("retention", MIN_AUDIT_RETENTION, MAX_AUDIT_RETENTION)
         or base.audit_retention,
@@ -39,6 +43,35 @@ def _check_authentication(section: Section) -> None:
     kind = section.text("type")
     if kind is not None and kind != "local":
         section.add_problem("type", "expected local; no other way to log in is supported")
+
+
+def _read_kubernetes(section: Section) -> KubernetesSettings:
+    """Read auth's way to an API server; an address needs both files, and without one neither means anything."""
+    base = KubernetesSettings()
+    settings = KubernetesSettings(
+        api_server=section.value("api_server", _parse_api_server) or "",
+        ca_file=section.value("ca_file", _parse_key_file),
+        token_file=section.value("token_file", _parse_key_file),
+        verification=section.value("verification", _parse_verification) or base.verification,
+        max_reviews=section.whole("max_reviews", 1, MAX_REVIEWS) or base.max_reviews,
+    )
+    given = (bool(settings.api_server), settings.ca_file is not None, settings.token_file is not None)
+    if any(given) and not all(given):
+        section.add_problem("api_server", "api_server, ca_file and token_file go together")
+    return settings
+
+
+def _parse_api_server(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme != "https" or not parts.hostname or parts.username or parts.query or parts.fragment:
+        raise BadParameter("expected an https address")
+    return text.rstrip("/")
+
+
+def _parse_verification(text: str) -> str:
+    if text not in VERIFICATIONS:
+        raise BadParameter(f"expected one of {', '.join(VERIFICATIONS)}")
+    return text
 
 
 def _read_tokens(section: Section) -> tuple[StaticToken, ...]:

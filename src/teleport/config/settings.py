@@ -80,6 +80,23 @@ class StaticToken:
 
 
 @dataclass(frozen=True, slots=True)
+class KubernetesSettings:
+    """`auth_service.kubernetes`: auth's way to the API server that vouches for pods.
+
+    Without any of it, an auth server that is a pod asks the API server of its own cluster, as that pod.
+    """
+
+    api_server: str = ""
+    """An https address, for an auth server outside the cluster; needs the two files."""
+    ca_file: Path | None = None
+    token_file: Path | None = None
+    verification: str = "tokenreview"
+    """`tokenreview`, or `jwks` where the right to review tokens is not granted."""
+    max_reviews: int = 50
+    """So many reviews are under way at once, and further ones wait."""
+
+
+@dataclass(frozen=True, slots=True)
 class AuthSettings:
     """`auth_service`."""
 
@@ -93,6 +110,7 @@ class AuthSettings:
     seal_key_file: Path | None = None
     """`auth_service.seal.key_file`; the default is `<data_dir>/seal.key`, made at the first start."""
     host_cert_ttl: timedelta = HOST_CERT_TTL
+    kubernetes: KubernetesSettings = field(default_factory=KubernetesSettings)
     audit_retention: timedelta = timedelta(days=90)
     """`auth_service.audit.retention`: how long events stay in the store; the JSON lines are the log keeper's."""
 

@@ -1,11 +1,12 @@
 """The table of join methods; a method is a file in this package and a line here."""
 
 from teleport.errors import NotSupported
-from teleport.join import secret_token
+from teleport.join import kubernetes, secret_token
 from teleport.join.method import JoinMethod, Judge, JudgeContext
 
 METHODS: dict[str, JoinMethod] = {
-    "token": JoinMethod(build_judge=secret_token.SecretTokenJudge, prove=secret_token.prove),
+    "token": secret_token.METHOD,
+    "kubernetes": kubernetes.METHOD,
 }
 
 

@@ -6,10 +6,14 @@ is judged in `auth/joining.py`.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Protocol
 
 from teleport.clock import Clock
 from teleport.resources.token import Token
+
+if TYPE_CHECKING:
+    from teleport.kube.access import KubernetesAccess
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,11 +27,25 @@ class UnverifiedProof:
 
 
 @dataclass(frozen=True, slots=True)
+class ProofUse:
+    """A proof that belongs to the first key that showed it."""
+
+    proof_id: str
+    """Tells this proof from every other, and does not let anybody in."""
+    expires: datetime
+    """After that the proof is worth nothing, and need not be remembered."""
+    same_address_may_reuse: bool
+    """Another key may show it from the address of the first: a container restarted and lost its key."""
+
+
+@dataclass(frozen=True, slots=True)
 class VerifiedIdentity:
     """Who the proof says the stranger is, after the check; the attributes go into the audit log."""
 
     subject: str = ""
     attributes: Mapping[str, Any] = field(default_factory=dict)
+    use: ProofUse | None = None
+    """For methods whose proof could be shown by somebody else as well."""
 
 
 class Judge(Protocol):
@@ -57,10 +75,16 @@ class JudgeContext:
 
     cluster_name: str
     clock: Clock
+    kubernetes: "KubernetesAccess | None" = None
+    """None where the auth server has no way to a Kubernetes API."""
 
 
 Prover = Callable[[], str]
 """The half of a method that lives in the agent: it returns the proof, read anew at each attempt."""
+
+
+Explainer = Callable[[str], str]
+"""What an agent's operator may look at after a refusal, for the cluster of this name; nothing secret is in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,3 +93,4 @@ class JoinMethod:
 
     build_judge: Callable[[JudgeContext], Judge]
     prove: Prover
+    explain: Explainer

@@ -1,7 +1,7 @@
 """Method `token`: whoever knows the token's name may join, so the name is the secret."""
 
 from teleport.errors import BadParameter
-from teleport.join.method import JudgeContext, UnverifiedProof, VerifiedIdentity
+from teleport.join.method import JoinMethod, JudgeContext, UnverifiedProof, VerifiedIdentity
 from teleport.resources.token import MIN_SECRET_LENGTH, Token
 
 
@@ -32,3 +32,13 @@ class SecretTokenJudge:
 def prove() -> str:
     """Return nothing: the request carries the token's name already."""
     return ""
+
+
+def explain(cluster_name: str) -> str:
+    """Say how to get another token."""
+    return (
+        f"get a new token in cluster {cluster_name!r} with `tctl tokens add --type=...` for the roles of this process"
+    )
+
+
+METHOD = JoinMethod(build_judge=SecretTokenJudge, prove=prove, explain=explain)

@@ -48,6 +48,6 @@ def build_joiner(settings: Settings, auth: "AuthServer | None", address: Address
         settings=settings,
         address=address,
         params=settings.join_params,
-        prove=find_method(settings.join_params.method).prove,
+        method=find_method(settings.join_params.method),
         clock=clock,
     )

@@ -12,6 +12,8 @@ from teleport.api.messages import JoinRequest
 from teleport.api.trust import KnownAuthority, PinnedConnection, ServerTrust
 from teleport.config.settings import JoinParams, Settings
 from teleport.errors import BadParameter, ConnectionFailed, JoinRefused, TrustError
+from teleport.join.method import JoinMethod
+from teleport.join.secret_token import SecretTokenJudge
 from teleport.resources.address import Address
 
 PIN = "sha256:" + "0" * 64
@@ -35,9 +37,10 @@ class Joining:
     def __init__(self, auth: InProcessAuth, settings: Settings) -> None:
         self.client = InProcessClient(auth)
         self.proofs = 0
+        method = JoinMethod(build_judge=SecretTokenJudge, prove=self._prove, explain=lambda name: f"look at {name}")
         params = JoinParams(method="token", token_name=SECRET)
         self._joiner = NetworkJoiner(
-            settings=settings, address=Address("auth", 3025), params=params, prove=self._prove, clock=FakeClock()
+            settings=settings, address=Address("auth", 3025), params=params, method=method, clock=FakeClock()
         )
 
     def _prove(self) -> str:
@@ -146,5 +149,5 @@ async def test_a_version_that_is_none_is_refused_and_not_a_crash(tmp_path: Path,
 
 
 def test_a_refusal_tells_the_operator_what_to_do() -> None:
-    assert "tctl tokens add" in explain_failure(JoinRefused("refused", "detail"))
+    assert "What to do: the hint." in explain_failure(JoinRefused("refused", "the hint"))
     assert explain_failure(ConnectionFailed("cannot talk to auth:3025")) == "cannot talk to auth:3025"

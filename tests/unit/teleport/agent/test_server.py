@@ -96,7 +96,7 @@ def test_a_join_that_fails_is_tried_again_with_the_same_keys_and_longer_waits(
     assert len(living.joiner.keys) == 4
     assert all(keys == living.joiner.keys[0] for keys in living.joiner.keys)
     assert 3.5 <= waited <= 7
-    assert "tctl tokens add" in caplog.text
+    assert "What to do" in caplog.text
     assert SECRET not in caplog.text
 
 

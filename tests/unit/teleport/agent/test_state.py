@@ -54,7 +54,7 @@ def test_a_write_that_fails_leaves_what_was_there(tmp_path: Path, monkeypatch: p
     assert list(find_file(tmp_path).parent.iterdir()) == [find_file(tmp_path)]
 
 
-@given(st.binary(max_size=200))
+@given(st.binary(max_size=200).filter(lambda content: content.strip() != b"{}"))
 def test_garbage_is_refused_with_what_to_do(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
     data_dir = tmp_path_factory.mktemp("data")
     find_file(data_dir).parent.mkdir()

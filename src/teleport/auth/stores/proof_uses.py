@@ -1,0 +1,42 @@
+"""Proofs that were shown, and by whom: a proof belongs to the first key that used it.
+
+Whoever steals a ServiceAccount token after its pod has joined shows it with another key, and is refused.
+"""
+
+from dataclasses import dataclass
+
+from teleport.auth.records import decode, encode
+from teleport.backend.protocol import Backend, Condition, Put
+from teleport.errors import JoinRefused
+from teleport.join.method import ProofUse
+
+PREFIX = "proof_uses/"
+
+
+@dataclass(frozen=True, slots=True)
+class ProofClaim:
+    """What must hold when the use of a proof is committed, and what is remembered then."""
+
+    conditions: tuple[Condition, ...]
+    writes: tuple[Put, ...]
+    reused_by_another_key: bool = False
+
+
+async def claim_proof(backend: Backend, use: ProofUse, *, key_fingerprint: str, remote_addr: str) -> ProofClaim:
+    """Return the claim of a key on a proof.
+
+    Raises:
+        JoinRefused: another key has shown it before, from elsewhere, or where that is refused altogether.
+    """
+    key = PREFIX + use.proof_id
+    item = await backend.get(key)
+    if item is None:
+        record = encode({"key_fingerprint": key_fingerprint, "remote_addr": remote_addr})
+        return ProofClaim((Condition(key, None),), (Put(key, record, use.expires),))
+    first = decode(item.value)
+    unchanged = (Condition(key, item.revision),)
+    if first["key_fingerprint"] == key_fingerprint:
+        return ProofClaim(unchanged, ())
+    if use.same_address_may_reuse and first["remote_addr"] == remote_addr:
+        return ProofClaim(unchanged, (), reused_by_another_key=True)
+    raise JoinRefused("token_replayed", f"another key has shown this token before, from {first['remote_addr']}")

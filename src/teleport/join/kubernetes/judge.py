@@ -1,0 +1,294 @@
+"""How a ServiceAccount token is judged. Who vouches for it depends on the token resource; the rest is the same for all.
+
+Talking and judging are apart: what Kubernetes says is asked for here, and pure functions say what follows from it. The
+claims that are looked at are read from the very bytes that were vouched for.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from teleport.errors import BadParameter, JoinRefused, Unavailable
+from teleport.join.kubernetes.rules import ServiceAccount, find_mismatches, find_nearest, find_rule
+from teleport.join.kubernetes.spec import KubernetesSpec, OnReuse, ProofType, parse_spec
+from teleport.join.method import JudgeContext, ProofUse, UnverifiedProof, VerifiedIdentity
+from teleport.kube.access import KubernetesAccess, Verification
+from teleport.kube.discovery import OidcKeys
+from teleport.kube.token_review import USERNAME_PREFIX, parse_status
+from teleport.pki.jwks import JwkSet, UnknownKey, parse_jwks, verify_jwt
+from teleport.pki.jwt import (
+    LEEWAY,
+    JwtError,
+    UnverifiedJwt,
+    check_times,
+    parse_jwt,
+    read_audiences,
+    read_text,
+    read_time,
+)
+from teleport.resources.token import Token
+
+MAX_ISSUERS = 64
+MAX_SPECS = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class VouchedToken:
+    """A token that somebody has vouched for, as far as it matters."""
+
+    account: ServiceAccount
+    account_uid: str
+    pod_name: str
+    pod_uid: str
+    audiences: tuple[str, ...]
+    issued: datetime | None
+    expires: datetime
+    token_id: str
+
+    def describe(self) -> dict[str, Any]:
+        """Return what the audit log says of it."""
+        return {
+            "namespace": self.account.namespace,
+            "service_account": self.account.name,
+            "pod": self.pod_name,
+            "pod_uid": self.pod_uid,
+            "audiences": list(self.audiences),
+        }
+
+
+class KubernetesJudge:
+    """Judges pods.
+
+    Args:
+        context: the cluster, and its way to Kubernetes.
+    """
+
+    def __init__(self, context: JudgeContext) -> None:
+        self._cluster_name = context.cluster_name
+        self._clock = context.clock
+        self._kubernetes = context.kubernetes
+        self._issuers: dict[tuple[str, bool], OidcKeys] = {}
+        self._specs: dict[tuple[str, str], KubernetesSpec] = {}
+
+    def check_token(self, token: Token) -> None:
+        """Refuse a section by which nobody could be judged.
+
+        Raises:
+            BadParameter: see `parse_spec`.
+        """
+        parse_spec(token)
+
+    async def judge(self, token: Token, proof: UnverifiedProof) -> VerifiedIdentity:
+        """Say which ServiceAccount asks.
+
+        Raises:
+            JoinRefused: the token does not convince; the reason tells which check it failed.
+            Unavailable: Kubernetes does not answer, or there is no way to it.
+        """
+        spec = self._read_spec(token)
+        try:
+            unverified = parse_jwt(proof.raw)
+            check_times(unverified.claims, self._clock.now())
+            vouched = await self._vouch(spec, unverified, proof.raw)
+        except JwtError as error:
+            raise JoinRefused(error.reason, error.message) from error
+        check_life(vouched, spec)
+        check_rules(vouched.account, spec)
+        if spec.verify_pod:
+            await self._check_pod(vouched)
+        return VerifiedIdentity(
+            subject=f"{USERNAME_PREFIX}{vouched.account}", attributes=vouched.describe(), use=_build_use(vouched, spec)
+        )
+
+    def _read_spec(self, token: Token) -> KubernetesSpec:
+        """Return the section of a stored token; it is read once for each revision, keys included."""
+        known = (token.name, token.metadata.revision)
+        if not token.metadata.revision:
+            return parse_spec(token)
+        if known not in self._specs:
+            if len(self._specs) >= MAX_SPECS:
+                self._specs.clear()
+            self._specs[known] = parse_spec(token)
+        return self._specs[known]
+
+    async def _vouch(self, spec: KubernetesSpec, token: UnverifiedJwt, raw: str) -> VouchedToken:
+        if spec.type is ProofType.STATIC_JWKS:
+            verify_jwt(token, spec.keys)
+            return read_bound_token(token, (self._cluster_name,))
+        if spec.type is ProofType.OIDC:
+            return await self._vouch_by_issuer(spec, token)
+        kubernetes = self._require_kubernetes()
+        audiences = self._accepted_audiences(kubernetes, spec)
+        if kubernetes.verification is Verification.JWKS:
+            verify_jwt(token, parse_published_keys(await kubernetes.load_cluster_keys()))
+            _check_issuer(token, _read_own_claims(kubernetes).get("iss"))
+            return read_bound_token(token, audiences)
+        account = parse_status(await kubernetes.review(raw, audiences), audiences)
+        return VouchedToken(
+            account=ServiceAccount(account.namespace, account.name),
+            account_uid=account.uid,
+            pod_name=account.pod_name,
+            pod_uid=account.pod_uid,
+            audiences=account.audiences,
+            issued=read_time(token.claims, "iat"),
+            expires=_require_expiry(token),
+            token_id=_identify(token),
+        )
+
+    async def _vouch_by_issuer(self, spec: KubernetesSpec, token: UnverifiedJwt) -> VouchedToken:
+        if spec.oidc is None:
+            raise JoinRefused("no_issuer", "the token resource names no issuer")
+        _check_issuer(token, spec.oidc.issuer)
+        keys = self._find_issuer(spec.oidc.issuer, allow_http=spec.oidc.insecure_allow_http_issuer)
+        try:
+            verify_jwt(token, parse_published_keys(await keys.load()))
+        except UnknownKey:
+            verify_jwt(token, parse_published_keys(await keys.refresh()))
+        return read_bound_token(token, (self._cluster_name,))
+
+    def _find_issuer(self, issuer: str, *, allow_http: bool) -> OidcKeys:
+        if len(self._issuers) >= MAX_ISSUERS:
+            self._issuers.clear()
+        key = (issuer, allow_http)
+        if key not in self._issuers:
+            self._issuers[key] = OidcKeys(issuer, clock=self._clock, allow_http=allow_http)
+        return self._issuers[key]
+
+    def _require_kubernetes(self) -> KubernetesAccess:
+        if self._kubernetes is None:
+            raise Unavailable(
+                "this auth server is not in a Kubernetes cluster and is told of none (auth_service.kubernetes)"
+            )
+        return self._kubernetes
+
+    def _accepted_audiences(self, kubernetes: KubernetesAccess, spec: KubernetesSpec) -> tuple[str, ...]:
+        """Return the cluster's name and, unless the token resource excludes them, the API server's own audiences.
+
+        Those are learned from auth's own token, which the kubelet asked for without naming any.
+        """
+        if spec.require_own_audience:
+            return (self._cluster_name,)
+        return tuple(dict.fromkeys([self._cluster_name, *read_audiences(_read_own_claims(kubernetes))]))
+
+    async def _check_pod(self, vouched: VouchedToken) -> None:
+        """Look at the pod itself: the API server's word may be ten seconds old."""
+        pod = await self._require_kubernetes().get_pod(vouched.account.namespace, vouched.pod_name)
+        if pod is None:
+            raise JoinRefused("pod_gone", f"pod {vouched.pod_name!r} is not there any more")
+        if pod.uid != vouched.pod_uid:
+            raise JoinRefused("pod_uid_mismatch", f"pod {vouched.pod_name!r} is another one of the same name")
+        if pod.is_terminating:
+            raise JoinRefused("pod_terminating", f"pod {vouched.pod_name!r} is ending")
+
+
+def parse_published_keys(text: str) -> JwkSet:
+    """Return keys that somebody publishes; what is wrong with them is not the stranger's fault.
+
+    Raises:
+        Unavailable: the text is no key set.
+    """
+    try:
+        return parse_jwks(text)
+    except BadParameter as error:
+        raise Unavailable("the published key set cannot be used") from error
+
+
+def read_bound_token(token: UnverifiedJwt, audiences: tuple[str, ...]) -> VouchedToken:
+    """Return what a token with a good signature says.
+
+    Raises:
+        JoinRefused: it is for another audience, of no ServiceAccount, or bound to no pod.
+        JwtError: a claim is malformed or missing.
+    """
+    common = tuple(audience for audience in read_audiences(token.claims) if audience in audiences)
+    if not common:
+        raise JoinRefused("wrong_audience", f"the token is for none of the audiences {', '.join(audiences)}")
+    subject = read_text(token.claims, "sub")
+    parts = subject.removeprefix(USERNAME_PREFIX).split(":")
+    if not subject.startswith(USERNAME_PREFIX) or len(parts) != 2:  # noqa: PLR2004 - namespace and name
+        raise JoinRefused("not_a_service_account", "the token's subject is no ServiceAccount")
+    bound = token.claims.get("kubernetes.io")
+    pod, account = (_read_block(bound, name) for name in ("pod", "serviceaccount"))
+    if not read_text(pod, "name") or not read_text(pod, "uid"):
+        raise JoinRefused("not_pod_bound", "the token is bound to no pod; mount a projected token into the pod")
+    return VouchedToken(
+        account=ServiceAccount(parts[0], parts[1]),
+        account_uid=read_text(account, "uid"),
+        pod_name=read_text(pod, "name"),
+        pod_uid=read_text(pod, "uid"),
+        audiences=common,
+        issued=read_time(token.claims, "iat"),
+        expires=_require_expiry(token),
+        token_id=_identify(token),
+    )
+
+
+def check_life(vouched: VouchedToken, spec: KubernetesSpec) -> None:
+    """Refuse a token that lives longer than the token resource allows; exactly that long is allowed.
+
+    Raises:
+        JoinRefused: it lives too long, or does not say since when.
+    """
+    if spec.max_ttl is None:
+        return
+    if vouched.issued is None:
+        raise JoinRefused("missing_claim", "the token does not say when it was issued")
+    if vouched.expires - vouched.issued > spec.max_ttl:
+        life = vouched.expires - vouched.issued
+        raise JoinRefused("token_ttl_too_long", f"the token lives {life}, and {spec.max_ttl} is allowed")
+
+
+def check_rules(account: ServiceAccount, spec: KubernetesSpec) -> None:
+    """Refuse a ServiceAccount that no rule admits.
+
+    Raises:
+        JoinRefused: the detail names the nearest rule, and what of it does not match.
+    """
+    if find_rule(spec.allow, account) is not None:
+        return
+    nearest = find_nearest(spec.allow, account)
+    fields = ", ".join(find_mismatches(nearest, account))
+    shown = nearest.model_dump(exclude_defaults=True)
+    raise JoinRefused("no_rule_matched", f"no rule admits {account}; the nearest is {shown}, which differs in {fields}")
+
+
+def _read_block(bound: object, name: str) -> Mapping[str, Any]:
+    block = bound.get(name) if isinstance(bound, dict) else None
+    return block if isinstance(block, dict) else {}
+
+
+def _require_expiry(token: UnverifiedJwt) -> datetime:
+    expires = read_time(token.claims, "exp")
+    if expires is None:
+        raise JwtError("missing_claim", "the token does not say when it expires")
+    return expires
+
+
+def _check_issuer(token: UnverifiedJwt, issuer: object) -> None:
+    if not isinstance(issuer, str) or token.claims.get("iss") != issuer:
+        raise JoinRefused("wrong_issuer", "the token is of another issuer")
+
+
+def _read_own_claims(kubernetes: KubernetesAccess) -> Mapping[str, Any]:
+    """Return the claims of auth's own token: it comes from a file that only the kubelet writes."""
+    try:
+        return parse_jwt(kubernetes.own_token).claims
+    except JwtError as error:
+        raise Unavailable("auth's own ServiceAccount token cannot be read; mount a projected one") from error
+
+
+def _identify(token: UnverifiedJwt) -> str:
+    """Return what tells this token from others, and does not let anybody in."""
+    token_id = token.claims.get("jti")
+    named = token_id.encode() if isinstance(token_id, str) and token_id else token.signed + token.signature
+    return hashlib.sha256(named).hexdigest()
+
+
+def _build_use(vouched: VouchedToken, spec: KubernetesSpec) -> ProofUse:
+    return ProofUse(
+        proof_id=vouched.token_id,
+        expires=vouched.expires + LEEWAY + timedelta(minutes=1),
+        same_address_may_reuse=spec.on_token_reuse is OnReuse.SAME_ADDRESS,
+    )

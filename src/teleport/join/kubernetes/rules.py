@@ -1,0 +1,57 @@
+"""Whom the rules of a token admit, and how far a ServiceAccount is from that. Pure."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from teleport.join.kubernetes.spec import Rule
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceAccount:
+    """A ServiceAccount whose token somebody has vouched for."""
+
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        """Write it as rules name it."""
+        return f"{self.namespace}:{self.name}"
+
+
+def find_rule(rules: Sequence[Rule], account: ServiceAccount) -> Rule | None:
+    """Return the first rule that admits the account."""
+    return next((rule for rule in rules if not find_mismatches(rule, account)), None)
+
+
+def find_mismatches(rule: Rule, account: ServiceAccount) -> tuple[str, ...]:
+    """Return the fields of a rule that speak against the account; none means that the rule admits it."""
+    checks = {
+        "service_account": not rule.service_account or rule.service_account == str(account),
+        "service_account_namespace": _matches(rule.service_account_namespace, account.namespace),
+        "service_account_name": _matches(rule.service_account_name, account.name),
+    }
+    return tuple(field for field, holds in checks.items() if not holds)
+
+
+def find_nearest(rules: Sequence[Rule], account: ServiceAccount) -> Rule:
+    """Return the rule with the fewest mismatches, and among those one that names the account's own namespace."""
+    return min(
+        rules,
+        key=lambda rule: (
+            len(find_mismatches(rule, account)),
+            not rule.service_account.startswith(f"{account.namespace}:"),
+        ),
+    )
+
+
+def _matches(pattern: str, text: str) -> bool:
+    """Tell whether the whole text fits: `*` is any run of characters, `?` is one, and a missing pattern fits all."""
+    return not pattern or _compile(pattern).fullmatch(text) is not None
+
+
+@lru_cache(maxsize=1024)
+def _compile(pattern: str) -> re.Pattern[str]:
+    pieces = {"*": "[^:]*", "?": "[^:]"}
+    return re.compile("".join(pieces.get(character, re.escape(character)) for character in pattern))

@@ -1,0 +1,31 @@
+"""Pods that want to join, on a real API server."""
+
+from support.cluster import AuthServer
+from support.kube_apiserver import KubeApiServer
+
+
+class Workload:
+    """A ServiceAccount with its pods, and the token resource that admits it."""
+
+    def __init__(self, kubernetes: KubeApiServer, auth: AuthServer, name: str) -> None:
+        self.kubernetes = kubernetes
+        self.auth = auth
+        self.namespace = f"ns-{name}"
+        self.token_name = f"token-{name}"
+        kubernetes.create_service_account(self.namespace, "app")
+
+    def admit(self, *rules: dict[str, str], **section: object) -> None:
+        """Store the token resource; without rules it admits the ServiceAccount by name."""
+        allow = list(rules) or [{"service_account": f"{self.namespace}:app"}]
+        spec = {"roles": ["App"], "join_method": "kubernetes", "kubernetes": {"allow": allow, **section}}
+        self.auth.create({"kind": "token", "version": "v2", "metadata": {"name": self.token_name}, "spec": spec})
+
+    def create_pod(self, name: str = "app-0") -> str:
+        """Make a pod and return its UID."""
+        return self.kubernetes.create_pod(self.namespace, name, "app")
+
+    def get_token(self, *audiences: str, pod: str = "app-0", uid: str = "") -> str:
+        """Return a token of a pod, which is made if no UID is given."""
+        return self.kubernetes.request_pod_token(
+            self.namespace, "app", pod, uid or self.create_pod(pod), *(audiences or (self.auth.cluster_name,))
+        )
