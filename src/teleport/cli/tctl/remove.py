@@ -10,7 +10,11 @@ from teleport.cli.tctl.session import Session, TctlCommand
 from teleport.cli.tctl.token_name import find_token_name
 
 
-@click.command("rm", cls=TctlCommand, examples=["tctl rm token/kubernetes-token", "tctl rm node/5f0c6a4e"])
+@click.command(
+    "rm",
+    cls=TctlCommand,
+    examples=["tctl rm token/kubernetes-token", "tctl rm node/5f0c6a4e-8a6d-4add-889a-28427abaa75e"],
+)
 @click.argument("reference", metavar="KIND/NAME", callback=parsed(parse_one))
 @click.pass_obj
 def remove(session: Session, *, reference: Reference) -> None:

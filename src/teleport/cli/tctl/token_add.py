@@ -29,18 +29,21 @@ from teleport.resources.strict_yaml import render_yaml
     "roles",
     required=True,
     callback=parsed(parse_invited_roles),
-    help="Roles, as node,app; kube adds app,discovery.",
+    help="Roles: app, db, discovery, kube, node, proxy, windowsdesktop; kube alone adds app,discovery.",
 )
-@click.option("--value", help="The token itself, at least 16 characters; the default is a random one.")
+@click.option("--value", help="The token itself, better 16 characters or more; by default a random one.")
 @click.option("--labels", default="", callback=parsed(parse_labels), help="Labels of the token, as env=prod,team=core.")
 @click.option("--ttl", default="30m", show_default=True, callback=parsed(parse_ttl), help="Life, as 5m or 1h30m.")
-@click.option("--app-name", default="example-app", show_default=True, help="Application that the text shall name.")
-@click.option("--app-uri", default="http://localhost:8080", show_default=True, help="Its address.")
-@click.option("--db-name", default="example-db", show_default=True, help="Database that the text shall name.")
-@click.option("--db-protocol", default="postgres", show_default=True, help="Its protocol.")
-@click.option("--db-uri", default="localhost:5432", show_default=True, help="Its address.")
+@click.option("--app-name", default="example-app", show_default=True, help="Application in the printed command.")
+@click.option("--app-uri", default="http://localhost:8080", show_default=True, help="That application's address.")
+@click.option("--db-name", default="example-db", show_default=True, help="Database in the printed command.")
+@click.option("--db-protocol", default="postgres", show_default=True, help="Protocol of that database.")
+@click.option("--db-uri", default="localhost:5432", show_default=True, help="Address of that database.")
 @click.option(
-    "--format", "output_format", type=click.Choice(["text", "json", "yaml"]), help="The token only, or an object."
+    "--format",
+    "output_format",
+    type=click.Choice(["text", "json", "yaml"]),
+    help="text: the token alone; json, yaml: an object.",
 )
 @click.pass_obj
 def add(

@@ -9,7 +9,12 @@ from teleport.cli.tctl.token_name import find_token_name
 
 
 @click.command(
-    "rm", cls=TctlCommand, examples=["tctl tokens rm 8fd1c3", "tctl tokens rm '************************4c1f2a90'"]
+    "rm",
+    cls=TctlCommand,
+    examples=[
+        "tctl tokens rm 8fd1c3e0a97b42d6b5f00f6d4c1f2a90",
+        "tctl tokens rm '************************4c1f2a90'",
+    ],
 )
 @click.argument("token")
 @click.pass_obj

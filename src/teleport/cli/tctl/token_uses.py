@@ -17,7 +17,12 @@ HEADER = ("Time (UTC)", "Host ID", "Remote Address", "Role", "Outcome")
 
 
 @click.command(
-    "uses", cls=TctlCommand, examples=["tctl tokens uses 8fd1c3", "tctl tokens uses kubernetes-token --format=json"]
+    "uses",
+    cls=TctlCommand,
+    examples=[
+        "tctl tokens uses '************************4c1f2a90'",
+        "tctl tokens uses kubernetes-token --format=json",
+    ],
 )
 @click.argument("token")
 @click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True, help="At most so many uses.")

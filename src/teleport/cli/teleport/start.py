@@ -28,7 +28,10 @@ _PATH = click.Path(path_type=Path, dir_okay=False)
 @click.command("start", cls=Command, examples=EXAMPLES)
 @click.option("-d", "--debug", is_flag=True, help="Log in detail.")
 @click.option(
-    "-c", "--config", type=_PATH, help="The configuration; it wins over flags. /etc/teleport.yaml if it exists."
+    "-c",
+    "--config",
+    type=_PATH,
+    help="Configuration file, by default /etc/teleport.yaml if it exists; it wins over flags.",
 )
 @click.option("--config-string", help="The whole configuration in base64.")
 @click.option("-r", "--roles", help="Comma-separated: app, auth, db, discovery, kube, node, proxy, windowsdesktop.")
@@ -38,11 +41,11 @@ _PATH = click.Path(path_type=Path, dir_okay=False)
 @click.option("--nodename", help="This host's name in the cluster; its host name by default.")
 @click.option("--labels", help="Labels of the SSH Service, as key=value,key2=value2.")
 @click.option("--advertise-ip", help="The address that others shall use, where it differs from the interface's.")
-@click.option("-l", "--listen-ip", help="The address to listen on; all by default.")
+@click.option("-l", "--listen-ip", help="The address to listen on; all addresses by default.")
 @click.option("--diag-addr", help="Where /healthz, /readyz and /metrics are served, as 127.0.0.1:3000.")
 @click.option("--data-dir", type=click.Path(path_type=Path, file_okay=False), help="By default /var/lib/teleport.")
 @click.option("--pid-file", type=_PATH, help="A file for the process's id.")
-@click.option("--insecure-skip-ca-pin", is_flag=True, help="Trust whoever answers at --auth-server. For laboratories.")
+@click.option("--insecure-skip-ca-pin", is_flag=True, help="Trust whoever answers at --auth-server. For tests only.")
 @click.option("--skip-version-check", is_flag=True, help="Join an auth server of an older major version.")
 @click.option("--app-name", help="The name of an application to serve; needs --app-uri.")
 @click.option("--app-uri", help="Where that application is, as http://localhost:8080.")
