@@ -1,6 +1,5 @@
 """JSON web key sets (RFC 7517, RFC 7518): the public keys of a cluster, and signatures that are verified by them."""
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,20 +10,22 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from teleport.errors import BadParameter
+from teleport.pki.base64url import decode_base64url
 from teleport.pki.foreign import FOREIGN_ERRORS
-from teleport.pki.jwt import MAX_KEY_ID, JwtError, UnverifiedJwt, decode_base64url
+from teleport.pki.jwt import MAX_KEY_ID, JwtError, UnverifiedJwt
+from teleport.pki.keys import MIN_RSA_BITS, RSA_EXPONENT, PublicKey, parse_public_key
+from teleport.pki.strict_json import parse_json_object
 
 MAX_KEY_SET = 256 * 1024
 MAX_KEYS = 64
 MAX_UNNAMED_TRIES = 4
 """A token that names no key is tried with so many keys of its type, and no more."""
-MIN_RSA_BITS, MAX_RSA_BITS = 2048, 8192
-RSA_EXPONENT = 65537
+MAX_RSA_BITS = 8192
+"""Twice what we certify: the keys are other people's, and verifying by them is cheap."""
 _COORDINATE = 32
-_MALFORMED: tuple[type[Exception], ...] = (*FOREIGN_ERRORS, JwtError, KeyError)
+_UNCOMPRESSED = b"\x04"
+"""Both coordinates follow (SEC 1, 2.3.3)."""
 _PRIVATE = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
-
-VerifyingKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey
 
 
 class UnknownKey(JwtError):
@@ -40,7 +41,7 @@ class Jwk:
 
     key_id: str | None
     algorithm: str
-    key: VerifyingKey = field(repr=False)
+    key: PublicKey = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +59,7 @@ def parse_jwks(text: str) -> JwkSet:
     """
     if len(text) > MAX_KEY_SET:
         raise BadParameter(f"the key set is longer than {MAX_KEY_SET} characters")
-    try:
-        entries = json.loads(text)["keys"]
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise BadParameter('a key set must be a JSON object with a list "keys"') from error
+    entries = parse_json_object(text, what="the key set").get("keys")
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise BadParameter('a key set must be a JSON object with a list "keys"')
     if len(entries) > MAX_KEYS:
@@ -78,8 +76,8 @@ def parse_jwks(text: str) -> JwkSet:
 def _parse_key(entry: Mapping[str, Any]) -> Jwk | None:
     if _PRIVATE & entry.keys():
         raise BadParameter("the key set holds a private or a secret key; publish the public keys alone")
-    operations = entry.get("key_ops")
-    if entry.get("use", "sig") != "sig" or (isinstance(operations, list) and "verify" not in operations):
+    operations = entry.get("key_ops", ["verify"])
+    if entry.get("use", "sig") != "sig" or not isinstance(operations, list) or "verify" not in operations:
         return None
     kind, curve = entry.get("kty"), entry.get("crv", "")
     known = _KINDS.get((kind, curve)) if isinstance(kind, str) and isinstance(curve, str) else None
@@ -93,12 +91,12 @@ def _parse_key(entry: Mapping[str, Any]) -> Jwk | None:
         raise BadParameter("a kid of the key set is no short text")
     try:
         return Jwk(key_id, algorithm, build(entry))
-    except _MALFORMED as error:
-        raise BadParameter(f"a {entry['kty']} key of the key set is malformed") from error
+    except FOREIGN_ERRORS as error:
+        raise BadParameter(f"the key set holds a malformed {kind} key") from error
 
 
-def _build_rsa(entry: Mapping[str, Any]) -> VerifyingKey:
-    modulus, exponent = _read_number(entry["n"]), _read_number(entry["e"])
+def _build_rsa(entry: Mapping[str, Any]) -> PublicKey:
+    modulus, exponent = (int.from_bytes(_decode_field(entry, name), "big") for name in ("n", "e"))
     if exponent != RSA_EXPONENT or not MIN_RSA_BITS <= modulus.bit_length() <= MAX_RSA_BITS:
         raise BadParameter(
             f"an RSA key of the key set must have {MIN_RSA_BITS} to {MAX_RSA_BITS} bits and the exponent {RSA_EXPONENT}"
@@ -106,23 +104,23 @@ def _build_rsa(entry: Mapping[str, Any]) -> VerifyingKey:
     return rsa.RSAPublicNumbers(exponent, modulus).public_key()
 
 
-def _build_p256(entry: Mapping[str, Any]) -> VerifyingKey:
-    return ec.EllipticCurvePublicNumbers(
-        _read_number(entry["x"]), _read_number(entry["y"]), ec.SECP256R1()
-    ).public_key()
+def _build_p256(entry: Mapping[str, Any]) -> PublicKey:
+    x, y = (_decode_field(entry, name) for name in ("x", "y"))
+    if len(x) != _COORDINATE or len(y) != _COORDINATE:
+        raise BadParameter(f"a P-256 key of the key set must have coordinates of {_COORDINATE} bytes")
+    return ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), _UNCOMPRESSED + x + y)
 
 
-def _build_ed25519(entry: Mapping[str, Any]) -> VerifyingKey:
-    return ed25519.Ed25519PublicKey.from_public_bytes(decode_base64url(entry["x"]))
+def _build_ed25519(entry: Mapping[str, Any]) -> PublicKey:
+    key = ed25519.Ed25519PublicKey.from_public_bytes(_decode_field(entry, "x"))
+    return parse_public_key(key, what="Ed25519 key of the key set", curves=frozenset())
 
 
-def _read_number(text: object) -> int:
-    if not isinstance(text, str):
-        raise TypeError("a number of a key must be base64url")
-    return int.from_bytes(decode_base64url(text), "big")
+def _decode_field(entry: Mapping[str, Any], name: str) -> bytes:
+    return decode_base64url(entry.get(name), what=f"{name!r} of a key of the key set")
 
 
-_KINDS: dict[tuple[str, str], tuple[str, Callable[[Mapping[str, Any]], VerifyingKey]]] = {
+_KINDS: dict[tuple[str, str], tuple[str, Callable[[Mapping[str, Any]], PublicKey]]] = {
     ("RSA", ""): ("RS256", _build_rsa),
     ("EC", "P-256"): ("ES256", _build_p256),
     ("OKP", "Ed25519"): ("EdDSA", _build_ed25519),
@@ -133,26 +131,26 @@ def verify_jwt(token: UnverifiedJwt, keys: JwkSet) -> None:
     """Verify the signature of a token; its claims are worth looking at after that.
 
     Raises:
-        UnknownKey: no key has the id that the token names.
-        JwtError: `bad_signature`.
+        UnknownKey: no key has the id that the token names, or is of its type where it names none.
+        JwtError: `bad_signature`, also where the key that it names is of another type.
     """
     for candidate in _find_keys(token, keys):
         if _verifies(candidate.key, token):
             return
-    raise JwtError("bad_signature", "the token's signature is not by the key that it names")
+    raise JwtError("bad_signature", "the token's signature is not by the key that it should be by")
 
 
 def _find_keys(token: UnverifiedJwt, keys: JwkSet) -> tuple[Jwk, ...]:
     """Return the keys to try: the one that the token names, or a few of its type; a key has one algorithm only."""
-    if token.key_id is not None:
-        named = [key for key in keys.keys if key.key_id == token.key_id]
-        if not named:
-            raise UnknownKey
-        return tuple(key for key in named if key.algorithm == token.algorithm)
-    return tuple(key for key in keys.keys if key.algorithm == token.algorithm)[:MAX_UNNAMED_TRIES]
+    fitting = tuple(key for key in keys.keys if key.algorithm == token.algorithm)
+    if token.key_id is None and fitting:
+        return fitting[:MAX_UNNAMED_TRIES]
+    if token.key_id is not None and any(key.key_id == token.key_id for key in keys.keys):
+        return tuple(key for key in fitting if key.key_id == token.key_id)
+    raise UnknownKey
 
 
-def _verifies(key: VerifyingKey, token: UnverifiedJwt) -> bool:
+def _verifies(key: PublicKey, token: UnverifiedJwt) -> bool:
     try:
         if isinstance(key, rsa.RSAPublicKey):
             key.verify(token.signature, token.signed, padding.PKCS1v15(), hashes.SHA256())

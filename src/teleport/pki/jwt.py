@@ -3,30 +3,27 @@
 Only the three algorithms that Kubernetes clusters sign with are known. Nothing in a token says how it is verified.
 """
 
-import base64
-import binascii
-import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
 from teleport.errors import BadParameter
+from teleport.pki.base64url import decode_base64url
+from teleport.pki.strict_json import parse_json_object
 
 MAX_TOKEN = 16 * 1024
-MAX_DEPTH = 8
 MAX_KEY_ID = 256
 LEEWAY = timedelta(seconds=10)
 """For so long clocks may differ: a token is good until that long after `exp`, and from that long before `nbf`."""
 ALGORITHMS = frozenset({"RS256", "ES256", "EdDSA"})
 
-_PART = re.compile(r"[A-Za-z0-9_-]+")
-_LATEST = 253402300799
-"""The last second of the year 9999; no time in a token is later."""
+_PART = "a part of the token"
+_LATEST = 253402214400
+"""The last day of the year 9999: no time in a token is later, so that a leeway can be added to each."""
 _REFUSED_HEADERS = ("crit", "jku", "jwk", "x5u", "x5c", "b64", "zip", "enc")
 """They would let the token say how it is to be read or by which key."""
-_TYPES = (None, "JWT", "at+jwt")
+_TYPES = ("JWT", "at+jwt")
 
 
 class JwtError(BadParameter):
@@ -64,77 +61,31 @@ def parse_jwt(text: str) -> UnverifiedJwt:
     """
     if len(text) > MAX_TOKEN:
         raise JwtError("token_malformed", f"the token is longer than {MAX_TOKEN} characters")
-    parts = text.split(".")
+    parts = text.split(".", 3)
     if len(parts) != 3:  # noqa: PLR2004 - header, claims, signature
         raise JwtError("token_malformed", "the token is no JSON web token")
-    header, claims = _parse_object(decode_base64url(parts[0])), _parse_object(decode_base64url(parts[1]))
-    algorithm, key_id = _check_header(header)
-    signed = f"{parts[0]}.{parts[1]}".encode("ascii")
-    return UnverifiedJwt(algorithm, key_id, claims, signed, decode_base64url(parts[2]))
+    try:
+        header, claims = _parse_part(parts[0]), _parse_part(parts[1])
+        signature = decode_base64url(parts[2], what=_PART)
+    except BadParameter as error:
+        raise JwtError("token_malformed", error.message) from error
+    algorithm, key_id = _parse_header(header)
+    return UnverifiedJwt(algorithm, key_id, claims, f"{parts[0]}.{parts[1]}".encode("ascii"), signature)
 
 
-def _check_header(header: Mapping[str, Any]) -> tuple[str, str | None]:
+def _parse_header(header: Mapping[str, Any]) -> tuple[str, str | None]:
     algorithm, key_id = header.get("alg"), header.get("kid")
     if not isinstance(algorithm, str) or algorithm not in ALGORITHMS:
         raise JwtError("token_algorithm", "the token's algorithm is not one of RS256, ES256 and EdDSA")
-    if any(name in header for name in _REFUSED_HEADERS) or header.get("typ") not in _TYPES:
+    if any(name in header for name in _REFUSED_HEADERS) or header.get("typ", "JWT") not in _TYPES:
         raise JwtError("token_header", "the token's header holds what is not accepted")
-    if key_id is not None and (not isinstance(key_id, str) or not 0 < len(key_id) <= MAX_KEY_ID):
+    if "kid" in header and (not isinstance(key_id, str) or not 0 < len(key_id) <= MAX_KEY_ID):
         raise JwtError("token_header", "the token's key id is no short text")
     return algorithm, key_id
 
 
-def decode_base64url(part: str) -> bytes:
-    """Decode base64url in its one canonical form: no padding, no other characters, no stray bits at the end."""
-    if not _PART.fullmatch(part):
-        raise JwtError("token_malformed", "a part of the token is not base64url")
-    try:
-        decoded = base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
-    except binascii.Error as error:
-        raise JwtError("token_malformed", "a part of the token is not base64url") from error
-    if base64.urlsafe_b64encode(decoded).rstrip(b"=").decode("ascii") != part:
-        raise JwtError("token_malformed", "a part of the token is not canonical base64url")
-    return decoded
-
-
-def _parse_object(raw: bytes) -> Mapping[str, Any]:
-    """Read a JSON object in which a key stands once and numbers are whole; nesting is looked at before it is built."""
-    text = raw.decode("utf-8", errors="replace")
-    depth = 0
-    for character in text:
-        depth += {"{": 1, "[": 1, "}": -1, "]": -1}.get(character, 0)
-        if depth > MAX_DEPTH:
-            raise JwtError("token_malformed", "the token is nested too deeply")
-    try:
-        data = json.loads(
-            raw,
-            object_pairs_hook=_build_object,
-            parse_float=_refuse_number,
-            parse_constant=_refuse_number,
-            parse_int=_parse_int,
-        )
-    except (ValueError, RecursionError) as error:
-        raise JwtError("token_malformed", "a part of the token is not a plain JSON object") from error
-    if not isinstance(data, dict):
-        raise JwtError("token_malformed", "a part of the token is no JSON object")
-    return data
-
-
-def _build_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    built = dict(pairs)
-    if len(built) != len(pairs):
-        raise ValueError("a key stands twice")
-    return built
-
-
-def _refuse_number(_: str) -> None:
-    raise ValueError("not a whole number")
-
-
-def _parse_int(digits: str) -> int:
-    if len(digits) > 19:  # noqa: PLR2004 - digits of 2^63
-        raise ValueError("too large a number")
-    return int(digits)
+def _parse_part(part: str) -> Mapping[str, Any]:
+    return parse_json_object(decode_base64url(part, what=_PART), what=_PART)
 
 
 def read_time(claims: Mapping[str, Any], name: str) -> datetime | None:
@@ -143,9 +94,9 @@ def read_time(claims: Mapping[str, Any], name: str) -> datetime | None:
     Raises:
         JwtError: it is no whole number of seconds since 1970, or beyond the year 9999.
     """
-    seconds = claims.get(name)
-    if seconds is None:
+    if name not in claims:
         return None
+    seconds = claims[name]
     if not isinstance(seconds, int) or isinstance(seconds, bool) or not 0 <= seconds <= _LATEST:
         raise JwtError("token_malformed", f"the claim {name} is no time")
     return datetime.fromtimestamp(seconds, UTC)

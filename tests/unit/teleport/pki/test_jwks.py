@@ -89,13 +89,18 @@ def test_a_private_key_is_refused(field: str) -> None:
     "key",
     [
         build_jwk(RSA, e=encode_number(3)),
-        build_jwk(RSA, n=encode_number(2**1023 + 1)),
+        build_jwk(RSA, n=encode_number(2**2047 - 1)),
         build_jwk(RSA, n=encode_number(2**8192 + 1)),
         build_jwk(RSA, n="x"),
         build_jwk(RSA, n=7),
         build_jwk(RSA, n=None),
         build_jwk(P256, x=encode(bytes(32))),
+        build_jwk(P256, x="AA"),
+        build_jwk(P256, x=encode(bytes(1) + P256.public_key().public_numbers().x.to_bytes(32, "big"))),
         build_jwk(ED25519, x=encode(bytes(31))),
+        build_jwk(ED25519, x=encode(bytes(32))),
+        build_jwk(ED25519, x=encode(b"\x01" + bytes(30) + b"\x80")),
+        build_jwk(ED25519, x=None),
         build_jwk(RSA, kid=""),
         build_jwk(RSA, kid=7),
     ],
@@ -110,6 +115,10 @@ def test_a_weak_or_malformed_key_is_refused(key: dict[str, Any]) -> None:
     [
         build_jwk(RSA, use="enc"),
         build_jwk(RSA, use=None, key_ops=["sign"]),
+        build_jwk(RSA, key_ops="verify"),
+        build_jwk(RSA, key_ops=[]),
+        build_jwk(RSA, use=["sig"]),
+        build_jwk(RSA, crv="P-256"),
         build_jwk(RSA, alg="RS512"),
         {"kty": "oct", "kid": "x"},
         {"kty": "EC", "crv": "P-521", "x": "AA", "y": "AA"},
@@ -119,6 +128,60 @@ def test_keys_for_other_uses_are_passed_over_and_alone_they_are_no_set(key: dict
     assert [each.key_id for each in parse_jwks(build_jwks(key, build_jwk(ED25519))).keys] == ["EdDSA"]
     with pytest.raises(BadParameter, match="no RSA"):
         parse_jwks(build_jwks(key))
+
+
+@pytest.mark.parametrize("bits", [2048, 8192])
+def test_rsa_keys_are_read_at_both_limits_of_their_size(bits: int) -> None:
+    keys = parse_jwks(build_jwks(build_jwk(RSA, n=encode_number(2**bits - 1)))).keys
+    assert [key.algorithm for key in keys] == ["RS256"]
+
+
+@pytest.mark.parametrize("modulus", [2**2047, 2**2048 - 1, RSA.public_key().public_numbers().n - 1])
+def test_a_modulus_that_is_none_verifies_nothing(modulus: int) -> None:
+    with pytest.raises(JwtError, match="signature"):
+        verify(sign(build_claims()), build_jwks(build_jwk(RSA, n=encode_number(modulus))))
+
+
+@pytest.mark.parametrize("algorithm", list(KEYS))
+@pytest.mark.parametrize("signature", [bytes(1), bytes(64), b"\xff" * 64, bytes(256), b"\xff" * 256, b"\xff" * 8000])
+def test_hostile_01_a_made_up_signature_is_refused(algorithm: str, signature: bytes) -> None:
+    head, _, _ = sign(build_claims(), algorithm=algorithm).rpartition(".")
+    with pytest.raises(JwtError) as refusal:
+        verify(f"{head}.{encode(signature)}")
+    assert refusal.value.reason == "bad_signature"
+
+
+def test_hostile_01_a_signature_is_over_the_claims_that_are_read() -> None:
+    head, _, rest = sign(build_claims()).partition(".")
+    others = encode(json.dumps(build_claims(sub="system:serviceaccount:kube-system:admin")).encode())
+    with pytest.raises(JwtError) as refusal:
+        verify(f"{head}.{others}.{rest.rpartition('.')[2]}")
+    assert refusal.value.reason == "bad_signature"
+
+
+def test_hostile_19_a_token_of_a_type_that_has_no_key_yet_is_by_an_unknown_key() -> None:
+    with pytest.raises(UnknownKey):
+        verify(sign(build_claims(), kid=None), build_jwks(build_jwk(P256)))
+
+
+def test_hostile_19_a_new_key_is_unknown_until_the_set_is_fetched_anew() -> None:
+    token = sign(build_claims(), kid="new")
+    with pytest.raises(UnknownKey) as refusal:
+        verify(token, build_jwks(build_jwk(RSA, kid="old")))
+    assert refusal.value.reason == "unknown_key"
+    verify(token, build_jwks(build_jwk(P256, kid="old"), build_jwk(RSA, kid="new")))
+
+
+def test_a_name_that_stands_twice_in_a_set_is_refused() -> None:
+    key = json.dumps(build_jwk(RSA))
+    with pytest.raises(BadParameter):
+        parse_jwks(f'{{"keys": [], "keys": [{key}]}}')
+    with pytest.raises(BadParameter):
+        parse_jwks(f'{{"keys": [{{"kid": "b", {key[1:]}]}}')
+
+
+def test_a_key_is_not_in_the_repr_of_its_set() -> None:
+    assert repr(parse_jwks(build_jwks(build_jwk(RSA)))) == "JwkSet(keys=(Jwk(key_id='RS256', algorithm='RS256'),))"
 
 
 def test_one_id_for_two_keys_is_refused() -> None:

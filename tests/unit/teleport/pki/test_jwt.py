@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from support.jwt_tokens import NOW, build_claims, encode, sign
 from teleport.pki.jwt import (
     LEEWAY,
-    MAX_DEPTH,
     MAX_KEY_ID,
     MAX_TOKEN,
     JwtError,
@@ -19,6 +18,7 @@ from teleport.pki.jwt import (
     read_text,
     read_time,
 )
+from teleport.pki.strict_json import MAX_DEPTH
 
 SOUND = sign(build_claims())
 
@@ -29,6 +29,9 @@ def refuse(token: str) -> str:
         parse_jwt(token)
     assert len(refusal.value.message) < 100
     return refusal.value.reason
+
+
+LATEST = 253402214400
 
 
 def seconds(offset: timedelta) -> int:
@@ -56,6 +59,22 @@ def test_hostile_02_other_algorithms_are_refused(algorithm: Any) -> None:
 @pytest.mark.parametrize("key_id", ["", "x" * (MAX_KEY_ID + 1), 7, ["a"]])
 def test_hostile_03_a_key_id_that_is_no_short_text_is_refused(key_id: Any) -> None:
     assert refuse(sign(build_claims(), kid=key_id)) == "token_header"
+
+
+@pytest.mark.parametrize("name", ["kid", "typ"])
+def test_null_is_not_the_same_as_absent_in_a_header(name: str) -> None:
+    header = encode(json.dumps({"alg": "RS256", name: None}).encode())
+    assert refuse(f"{header}.{encode(b'{}')}.{encode(b'x')}") == "token_header"
+
+
+@pytest.mark.parametrize("kind", ["JWT", "at+jwt", None])
+def test_the_types_of_access_tokens_are_read(kind: str | None) -> None:
+    assert parse_jwt(sign(build_claims(), typ=kind)).claims == build_claims()
+
+
+@pytest.mark.parametrize("kind", ["jwt", "JOSE", "", "secevent+jwt", 1, ["JWT"]])
+def test_other_types_of_tokens_are_refused(kind: Any) -> None:
+    assert refuse(sign(build_claims(), typ=kind)) == "token_header"
 
 
 @pytest.mark.parametrize("key_id", ["../../key", "' OR 1=1 --", "x" * MAX_KEY_ID])
@@ -94,18 +113,39 @@ def test_hostile_17_claims_that_are_no_plain_object_are_refused(body: bytes) -> 
     assert refuse(sign(body)) == "token_malformed"
 
 
-@pytest.mark.parametrize("exp", [-1, 2**63 - 1, 253402300800, True, "1", [1]])
+@pytest.mark.parametrize("exp", [-1, 2**63, 2**63 - 1, LATEST + 1, 253402300799, True, "1", [1], None])
 def test_hostile_17_a_time_that_is_none_is_refused(exp: Any) -> None:
     with pytest.raises(JwtError) as refusal:
         check_times({"exp": exp}, NOW)
     assert refusal.value.reason == "token_malformed"
 
 
+def test_hostile_17_to_the_latest_time_the_leeway_can_be_added() -> None:
+    check_times({"exp": LATEST}, NOW)
+    with pytest.raises(JwtError) as refusal:
+        check_times({"exp": LATEST, "nbf": LATEST}, NOW)
+    assert refusal.value.reason == "token_not_yet_valid"
+
+
+@pytest.mark.parametrize("body", [b'{"jti": "\\ud800"}', '{"exp": 1}'.encode("utf-16"), b"\xef\xbb\xbf{}"])
+def test_hostile_17_claims_in_another_encoding_and_half_characters_are_refused(body: bytes) -> None:
+    assert refuse(sign(body)) == "token_malformed"
+
+
 def test_hostile_17_a_token_may_be_as_long_as_the_limit_and_not_longer() -> None:
     padding = "x" * (MAX_TOKEN // 2)
-    shorter = sign(build_claims(pad=padding))
-    assert parse_jwt(shorter).claims["pad"] == padding
-    assert refuse(shorter + "A" * (MAX_TOKEN + 1 - len(shorter))) == "token_malformed"
+    head, _, _ = sign(build_claims(pad=padding)).rpartition(".")
+    signature = "A" * (MAX_TOKEN - len(head) - 1)
+    signature = signature[: len(signature) // 4 * 4]
+    longest = f"{head}.{signature}"
+    assert MAX_TOKEN - 4 < len(longest) <= MAX_TOKEN
+    assert parse_jwt(longest).claims["pad"] == padding
+    with pytest.raises(JwtError, match="longer than"):
+        parse_jwt(longest + "AAAA")
+    with pytest.raises(JwtError, match="longer than"):
+        parse_jwt("." * (MAX_TOKEN + 1))
+    with pytest.raises(JwtError, match="no JSON web token"):
+        parse_jwt("." * MAX_TOKEN)
 
 
 @pytest.mark.parametrize(
@@ -191,3 +231,26 @@ def test_mutilated_tokens_are_read_or_refused(at: int, put: str, skip: int) -> N
         parse_jwt(SOUND[:at] + put + SOUND[at + skip :])
     except JwtError as error:
         assert error.reason in {"token_malformed", "token_algorithm", "token_header"}  # noqa: PT017 - none is fine, too
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["exp", "nbf", "iat"]), st.integers(-(2**63), 2**63) | st.none() | st.text(max_size=2)
+    )
+)
+def test_any_times_are_judged_or_refused(claims: dict[str, Any]) -> None:
+    try:
+        check_times(claims, NOW)
+    except JwtError:
+        return
+    assert all(isinstance(value, int) for value in claims.values())
+
+
+def test_no_word_of_a_token_is_in_the_chain_of_errors() -> None:
+    body = b'{"sub": "system:serviceaccount:apps:web", "sub": 1}'
+    for token in (sign(body), sign(body[:-1]), SOUND + "=", SOUND + "." + SOUND):
+        with pytest.raises(JwtError) as refusal:
+            parse_jwt(token)
+        said = f"{refusal.value!r} {refusal.value.__cause__!r}"
+        assert "serviceaccount" not in said
+        assert SOUND[:12] not in said
