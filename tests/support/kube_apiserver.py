@@ -7,14 +7,15 @@ tokens that are bound to them need.
 import json
 import os
 import shutil
+import signal
 import socket
 import ssl
 import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,8 +42,34 @@ class KubeApiServer:
 
     folder: Path
     url: str
-    process: subprocess.Popen[bytes]
+    command: Sequence[str]
     signing_key: Path
+    _process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def process(self) -> subprocess.Popen[bytes]:
+        assert self._process is not None
+        return self._process
+
+    def start(self) -> None:
+        """Start it, and wait until it serves."""
+        with (self.folder / "kube-apiserver.log").open("ab") as log:
+            self._process = subprocess.Popen(self.command, stdout=log, stderr=log)
+        self.wait_until_ready()
+
+    def stop(self) -> None:
+        """End it at once, also if it is frozen."""
+        self.process.kill()
+        self.process.wait()
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Let it hang for the time of a block: the kernel still takes connections, and nobody answers."""
+        self.process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.process.send_signal(signal.SIGCONT)
 
     @property
     def ca_file(self) -> Path:
@@ -116,17 +143,24 @@ class KubeApiServer:
                 raise
 
     def wait_until_ready(self) -> None:
-        """Wait until it serves, its own roles included."""
+        """Wait until it serves, and grants what every cluster grants from the start."""
         end = time.monotonic() + START_TIMEOUT
         while time.monotonic() < end:
-            assert self.process.poll() is None, (self.folder / "kube-apiserver.log").read_text()[-3000:]
-            try:
-                self.ask("GET", "/apis/rbac.authorization.k8s.io/v1/clusterroles/system:auth-delegator")
-            except (OSError, ValueError):
-                time.sleep(0.1)
-            else:
-                return
-        raise AssertionError((self.folder / "kube-apiserver.log").read_text()[-3000:])
+            assert self.process.poll() is None, self._read_log()
+            with suppress(OSError, ValueError):
+                if self._grants_the_usual():
+                    return
+            time.sleep(0.1)
+        raise AssertionError(self._read_log())
+
+    def _grants_the_usual(self) -> bool:
+        usual = {"path": "/openid/v1/jwks", "verb": "get"}
+        spec = {"user": "anybody", "groups": ["system:serviceaccounts"], "nonResourceAttributes": usual}
+        answer = self.ask("POST", "/apis/authorization.k8s.io/v1/subjectaccessreviews", {"spec": spec})
+        return bool(answer["status"]["allowed"])
+
+    def _read_log(self) -> str:
+        return (self.folder / "kube-apiserver.log").read_text()[-3000:]
 
 
 @contextmanager
@@ -152,25 +186,23 @@ def running_apiserver(folder: Path) -> Iterator[KubeApiServer]:
                 "--unsafe-no-fsync",
             )
         )
-        process = stack.enter_context(
-            _process(
-                folder / "kube-apiserver.log",
-                programs["kube-apiserver"],
-                f"--etcd-servers=http://127.0.0.1:{etcd}",
-                "--bind-address=127.0.0.1",
-                f"--secure-port={port}",
-                f"--cert-dir={folder / 'certs'}",
-                f"--token-auth-file={folder / 'tokens.csv'}",
-                "--authorization-mode=RBAC",
-                "--service-cluster-ip-range=10.0.0.0/24",
-                f"--service-account-issuer={ISSUER}",
-                f"--service-account-key-file={signing_key}",
-                f"--service-account-signing-key-file={signing_key}",
-                "--disable-admission-plugins=ServiceAccount",
-            )
-        )
-        server = KubeApiServer(folder, f"https://127.0.0.1:{port}", process, signing_key)
-        server.wait_until_ready()
+        command = [
+            programs["kube-apiserver"],
+            f"--etcd-servers=http://127.0.0.1:{etcd}",
+            "--bind-address=127.0.0.1",
+            f"--secure-port={port}",
+            f"--cert-dir={folder / 'certs'}",
+            f"--token-auth-file={folder / 'tokens.csv'}",
+            "--authorization-mode=RBAC",
+            "--service-cluster-ip-range=10.0.0.0/24",
+            f"--service-account-issuer={ISSUER}",
+            f"--service-account-key-file={signing_key}",
+            f"--service-account-signing-key-file={signing_key}",
+            "--disable-admission-plugins=ServiceAccount",
+        ]
+        server = KubeApiServer(folder, f"https://127.0.0.1:{port}", command, signing_key)
+        stack.callback(server.stop)
+        server.start()
         yield server
 
 

@@ -7,7 +7,6 @@ from contextlib import AbstractContextManager
 from teleport.clock import Clock
 from teleport.config.settings import KubernetesSettings
 from teleport.kube.access import KubernetesAccess, Report, Verification
-from teleport.kube.api import KubeApi
 from teleport.kube.api_server import ApiServer, find_in_cluster
 
 logger = logging.getLogger(__name__)
@@ -25,10 +24,12 @@ def build_kubernetes_access(
     server = _find_server(settings, environ)
     if server is None:
         return None
+    from teleport.kube.api import KubeApi  # noqa: PLC0415 - only who asks Kubernetes carries aiohttp
+
     verification = Verification(settings.verification)
     logger.info("ServiceAccount tokens of %s are verified by %s", server.url, verification)
     return KubernetesAccess(
-        api=KubeApi(server),
+        api=KubeApi(server, clock=clock),
         clock=clock,
         verification=verification,
         max_in_flight=settings.max_reviews,

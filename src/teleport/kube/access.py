@@ -1,16 +1,20 @@
 """One auth server's way to the Kubernetes cluster that it is in, or is told of."""
 
-import re
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from enum import StrEnum
+from typing import Protocol
 
 from teleport.clock import Clock
-from teleport.kube.api import Forbidden, KubeApi, Pod
-from teleport.kube.reviewer import MAX_IN_FLIGHT, TokenReviewer
+from teleport.kube.errors import Forbidden, NoAnswer
+from teleport.kube.grants import build_keys_grant, build_pods_grant, build_reviews_grant
+from teleport.kube.objects import Pod
+from teleport.kube.published_keys import PublishedKeys
+from teleport.kube.reviewer import MAX_IN_FLIGHT, ReviewApi, TokenReviewer
 from teleport.kube.token_review import ReviewStatus
 
-_ACCOUNT = re.compile(r'User "system:serviceaccount:([a-z0-9-]+):([a-z0-9.-]+)"')
+logger = logging.getLogger(__name__)
 
 Report = Callable[[str | None], None]
 """Told None when Kubernetes answers, and what a person must do when it does not let us ask."""
@@ -25,22 +29,36 @@ class Verification(StrEnum):
     """The signature is verified by the cluster's keys, which any ServiceAccount may read; a deleted pod goes unseen."""
 
 
-def build_grant(message: str) -> str:
-    """Return the command that lets a ServiceAccount review tokens, from what the API server said when it refused."""
-    found = _ACCOUNT.search(message)
-    namespace, name = found.groups() if found else ("NAMESPACE", "SERVICEACCOUNT")
-    return (
-        f"kubectl create clusterrolebinding {namespace}-{name}-auth-delegator "
-        f"--clusterrole=system:auth-delegator --serviceaccount={namespace}:{name}"
-    )
+class AccessApi(ReviewApi, Protocol):
+    """Who is asked; `kube/api.py` is it in earnest."""
+
+    @property
+    def own_token(self) -> str:
+        """Return the token by which this process is known there."""
+        ...
+
+    async def get_pod(self, namespace: str, name: str) -> Pod | None:
+        """Return a pod as it is now, or None."""
+        ...
+
+    async def get_jwks(self) -> str:
+        """Return the keys by which the cluster signs."""
+        ...
+
+    async def close(self) -> None:
+        """Close the connections."""
+        ...
 
 
 class KubernetesAccess:
-    """What a judge may ask Kubernetes.
+    """What a judge may ask Kubernetes; to be closed.
+
+    A right that is missing is reported until a question of its kind is answered again, and the log says once why a
+    question has no answer.
 
     Args:
-        api: the client.
-        clock: for deadlines.
+        api: the client, which is closed with it.
+        clock: for the age of answers.
         verification: how tokens are verified.
         max_in_flight: so many reviews are under way at once.
         observe: returns what measures one review.
@@ -50,7 +68,7 @@ class KubernetesAccess:
     def __init__(
         self,
         *,
-        api: KubeApi,
+        api: AccessApi,
         clock: Clock,
         verification: Verification = Verification.TOKENREVIEW,
         max_in_flight: int = MAX_IN_FLIGHT,
@@ -60,7 +78,10 @@ class KubernetesAccess:
         self.verification = verification
         self._api = api
         self._reviewer = TokenReviewer(api=api, clock=clock, max_in_flight=max_in_flight, observe=observe)
+        self._keys = PublishedKeys(api.get_jwks, clock=clock)
         self._report = report
+        self._missing: dict[str, str] = {}
+        self._silent: dict[str, str] = {}
 
     @property
     def own_token(self) -> str:
@@ -72,7 +93,8 @@ class KubernetesAccess:
         return self._api.own_token
 
     async def close(self) -> None:
-        """Close the connections to the API server."""
+        """Give up what is under way, and close the connections to the API server."""
+        await self._reviewer.close()
         await self._api.close()
 
     async def review(self, token: str, audiences: Sequence[str]) -> ReviewStatus:
@@ -81,13 +103,8 @@ class KubernetesAccess:
         Raises:
             Unavailable: it does not answer, or does not let auth ask.
         """
-        try:
-            status = await self._reviewer.review(token, audiences)
-        except Forbidden as error:
-            self._report(f"{error.message}; to grant it: {build_grant(error.message)}")
-            raise
-        self._report(None)
-        return status
+        with self._followed("token reviews", build_reviews_grant):
+            return await self._reviewer.review(token, audiences)
 
     async def get_pod(self, namespace: str, name: str) -> Pod | None:
         """Return a pod as it is now, or None.
@@ -95,16 +112,45 @@ class KubernetesAccess:
         Raises:
             Unavailable: the API server does not answer, or does not let auth ask.
         """
-        try:
+        with self._followed("pods", build_pods_grant):
             return await self._api.get_pod(namespace, name)
-        except Forbidden as error:
-            self._report(f"{error.message}; verify_pod needs a ClusterRole that allows get on pods")
-            raise
 
     async def load_cluster_keys(self) -> str:
-        """Return the keys by which the cluster signs.
+        """Return the keys by which the cluster signs; they may be ten minutes old.
 
         Raises:
-            Unavailable: the API server does not answer.
+            Unavailable: the API server does not answer, and has not for an hour.
         """
-        return await self._api.get_jwks()
+        with self._followed("keys", build_keys_grant):
+            return await self._keys.load()
+
+    async def refresh_cluster_keys(self) -> str:
+        """Return the keys by which the cluster signs, for a token whose key is not among those that are known.
+
+        Raises:
+            Unavailable: see `load_cluster_keys`.
+        """
+        with self._followed("keys", build_keys_grant):
+            return await self._keys.refresh()
+
+    @contextmanager
+    def _followed(self, kind: str, build_grant: Callable[[str], str]) -> Iterator[None]:
+        """Report and log what becomes of the questions of one kind."""
+        try:
+            yield
+        except Forbidden as error:
+            self._missing[kind] = f"{error.detail}; to grant it: {build_grant(error.detail)}"
+            self._tell()
+            raise
+        except NoAnswer as error:
+            if self._silent.get(kind) != error.detail:
+                self._silent[kind] = error.detail
+                logger.warning("Kubernetes, %s: %s", kind, error.detail)
+            raise
+        if self._silent.pop(kind, None) is not None:
+            logger.info("Kubernetes, %s: answered again", kind)
+        self._missing.pop(kind, None)
+        self._tell()
+
+    def _tell(self) -> None:
+        self._report("; ".join(self._missing.values()) or None)

@@ -1,227 +1,211 @@
-"""The Kubernetes API as an asynchronous client: few calls, bounded answers, no redirects, our own errors."""
+"""The Kubernetes API as far as it is used here: a method for each question, a frozen value for each answer."""
 
-import json
 import re
-import ssl
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from teleport.errors import Unavailable
-from teleport.kube.api_server import MAX_CA_BYTES, ApiServer, TokenFile, read_bounded
+from teleport.clock import Clock
+from teleport.kube.api_server import ApiServer
+from teleport.kube.connection import JSON, TIMEOUT, KubeConnection, Question, hide_tokens
+from teleport.kube.errors import BadAnswer, Missing
+from teleport.kube.objects import (
+    AccessAnswer,
+    Pod,
+    PodChange,
+    PodList,
+    Secret,
+    ServiceAccountObject,
+    parse_change,
+    parse_pod,
+    parse_secret,
+    read_block,
+    read_text,
+    read_texts,
+    require_text,
+)
+from teleport.kube.outgoing import parse_object
+from teleport.kube.secret_apply import SecretApply, build_secret
+from teleport.kube.server_version import ServerVersion, parse_version
 from teleport.kube.token_review import ReviewStatus
 
-if TYPE_CHECKING:
-    from teleport.lean_aiohttp import aiohttp
+PAGE_SIZE = 100
+MAX_OBJECT = 4 * 1024 * 1024
+MAX_PAGE = 16 * 1024 * 1024
+MAX_PAGES = 1000
+WATCH_LIFE = timedelta(minutes=1)
+"""A watch is begun anew so often; it costs little, and a connection that died unnoticed is not waited on for longer."""
+WATCH_SILENCE = WATCH_LIFE + timedelta(seconds=5)
 
-MAX_ANSWER = 1024 * 1024
-TIMEOUT = timedelta(seconds=5)
-MAX_RETRY_AFTER = timedelta(seconds=30)
-
+_TOKEN_REVIEWS = "/apis/authentication.k8s.io/v1/tokenreviews"  # noqa: S105 - a path
+_ACCESS_REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+_JWKS = "application/jwk-set+json"
+_APPLY = "application/apply-patch+yaml"
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
-_REVIEWS = "/apis/authentication.k8s.io/v1/tokenreviews"
-
-
-class Forbidden(Unavailable):
-    """The API server does not let this process ask; a person must grant the right."""
-
-
-@dataclass(frozen=True, slots=True)
-class Pod:
-    """What is looked at of a pod."""
-
-    name: str
-    uid: str
-    service_account: str
-    is_terminating: bool
+_MAX_ERROR = 1000
 
 
 class KubeApi:
-    """A client of one API server; to be closed.
+    """A client of one API server; to be closed. Its errors are those of `KubeConnection.fetch`.
 
     Args:
         server: where it is.
+        clock: for the age of the token file.
+        timeout: for each request but watches.
     """
 
-    def __init__(self, server: ApiServer) -> None:
-        self._server = server
-        self._token_file = TokenFile(server.token_file)
-        self._session: aiohttp.ClientSession | None = None
+    def __init__(self, server: ApiServer, *, clock: Clock, timeout: timedelta = TIMEOUT) -> None:
+        self._connection = KubeConnection(server, clock=clock, timeout=timeout)
 
     @property
     def own_token(self) -> str:
         """Return the token by which this process is known there.
 
         Raises:
-            Unavailable: it cannot be read.
+            BadAnswer: it cannot be read.
         """
-        return self._token_file.read()
+        return self._connection.own_token
 
     async def close(self) -> None:
         """Close the connections."""
-        if self._session is not None:
-            await self._session.close()
-            self._session = None
+        await self._connection.close()
 
     async def review_token(self, token: str, audiences: Sequence[str]) -> ReviewStatus:
-        """Ask who a token is of, for these audiences; never without any, since that would mean the API server's own.
-
-        Raises:
-            Forbidden: this process may not ask that.
-            Unavailable: no answer, or none that can be read.
-        """
+        """Ask who a token is of, for these audiences; never without any, since that would mean the API server's own."""
         if not audiences:
-            raise Unavailable("a token cannot be reviewed without an audience")
+            raise BadAnswer("a token cannot be reviewed without an audience")
         review = {
             "apiVersion": "authentication.k8s.io/v1",
             "kind": "TokenReview",
             "spec": {"token": token, "audiences": list(audiences)},
         }
-        answer = await self._call("POST", _REVIEWS, review)
-        return _copy_status(answer.get("status"))
+        return copy_status(await self._connection.call(Question("POST", _TOKEN_REVIEWS, review)))
 
-    async def get_pod(self, namespace: str, name: str) -> Pod | None:
-        """Return a pod as it is now, or None if there is none of that name.
+    async def review_own_access(
+        self, verb: str, group: str, resource: str, *, namespace: str = "", name: str = ""
+    ) -> AccessAnswer:
+        """Ask whether this process may do something; without a namespace, in all of them."""
+        asked = {"verb": verb, "group": group, "resource": resource, "namespace": namespace, "name": name}
+        review = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectAccessReview",
+            "spec": {"resourceAttributes": asked},
+        }
+        status = read_block(await self._connection.call(Question("POST", _ACCESS_REVIEWS, review)), "status")
+        return AccessAnswer(status.get("allowed") is True, read_text(status, "reason")[:_MAX_ERROR])
 
-        Raises:
-            Forbidden: this process may not read pods there.
-            Unavailable: no answer, or none that can be read.
-        """
-        if not _NAME.fullmatch(namespace) or not _NAME.fullmatch(name):
-            return None  # nothing can have such a name, and a path with dots in it would lead elsewhere
-        path = f"/api/v1/namespaces/{namespace}/pods/{name}"
-        try:
-            pod = await self._call("GET", path, None)
-        except _NotThere:
-            return None
-        metadata, spec = pod.get("metadata"), pod.get("spec")
-        if not isinstance(metadata, dict) or not isinstance(spec, dict):
-            raise Unavailable("the API server's answer is no pod")
-        return Pod(
-            name=str(metadata.get("name", "")),
-            uid=str(metadata.get("uid", "")),
-            service_account=str(spec.get("serviceAccountName", "")),
-            is_terminating=metadata.get("deletionTimestamp") is not None,
-        )
+    async def get_version(self) -> ServerVersion:
+        """Return the API server's version."""
+        return parse_version(require_text(await self._connection.call(Question("GET", "/version")), "gitVersion"))
 
     async def get_jwks(self) -> str:
-        """Return the keys by which the cluster signs ServiceAccount tokens.
+        """Return the keys by which the cluster signs ServiceAccount tokens, as text."""
+        question = Question("GET", "/openid/v1/jwks", accept=f"{JSON}, {_JWKS}")
+        return (await self._connection.fetch(question)).decode("utf-8", errors="replace")
+
+    async def get_issuer(self) -> str:
+        """Return the issuer that stands in the cluster's ServiceAccount tokens (OpenID Connect Discovery 1.0, 4.2)."""
+        document = await self._connection.call(Question("GET", "/.well-known/openid-configuration"))
+        return require_text(document, "issuer")
+
+    async def get_pod(self, namespace: str, name: str) -> Pod | None:
+        """Return a pod as it is now, or None if there is none of that name."""
+        found = await self._get_object(namespace, "pods", name)
+        return None if found is None else parse_pod(found)
+
+    async def list_pods(self, namespace: str) -> PodList:
+        """Return all pods of a namespace; they are asked for page by page, and all pages show the same moment."""
+        path = _build_path(namespace, "pods")
+        query = {"limit": str(PAGE_SIZE)}
+        pods: list[Pod] = []
+        for _ in range(MAX_PAGES):
+            page = await self._connection.call(Question("GET", path, query=query, limit=MAX_PAGE))
+            items = page.get("items")
+            pods += [parse_pod(item) for item in items if isinstance(item, dict)] if isinstance(items, list) else []
+            metadata = read_block(page, "metadata")
+            if not read_text(metadata, "continue"):
+                return PodList(tuple(pods), require_text(metadata, "resourceVersion"))
+            query["continue"] = read_text(metadata, "continue")
+        raise BadAnswer(f"namespace {namespace!r} has more than {MAX_PAGES * PAGE_SIZE} pods")
+
+    async def watch_pods(self, namespace: str, resource_version: str) -> AsyncGenerator[PodChange, None]:
+        """Yield what becomes of the pods of a namespace, for a minute; go on from the last resource version then.
 
         Raises:
-            Unavailable: no answer, or none that can be read.
+            Gone: the version is too old; list anew.
         """
-        return (await self._fetch("GET", "/openid/v1/jwks", None)).decode("utf-8", errors="replace")
-
-    async def _call(self, method: str, path: str, body: Mapping[str, Any] | None) -> Mapping[str, Any]:
-        content = await self._fetch(method, path, None if body is None else json.dumps(body).encode())
-        try:
-            answer = json.loads(content)
-        except (ValueError, RecursionError) as error:
-            raise Unavailable("the API server's answer is no JSON") from error
-        if not isinstance(answer, dict):
-            raise Unavailable("the API server's answer is no object")
-        return answer
-
-    async def _fetch(self, method: str, path: str, body: bytes | None) -> bytes:
-        """Return a successful answer; a 401 is tried once more with the token read anew."""
-        for _ in range(2):
-            status, retry_after, content = await self._send(method, path, body)
-            if status != 401:  # noqa: PLR2004 - HTTP: this process is not known
-                break
-            self._token_file.forget()
-        _check_status(status, retry_after, content)
-        return content
-
-    async def _send(self, method: str, path: str, body: bytes | None) -> tuple[int, timedelta, bytes]:
-        from teleport.lean_aiohttp import aiohttp  # noqa: PLC0415 - only an auth server that asks Kubernetes carries it
-
-        headers = {
-            "Authorization": f"Bearer {self._token_file.read()}",
-            "Accept": "application/json, application/jwk-set+json",
+        query = {
+            "watch": "1",
+            "resourceVersion": resource_version,
+            "allowWatchBookmarks": "true",
+            "timeoutSeconds": str(int(WATCH_LIFE.total_seconds())),
         }
-        if body is not None:
-            headers["Content-Type"] = "application/json"
+        question = Question("GET", _build_path(namespace, "pods"), query=query)
+        async with aclosing(self._connection.watch(question, silence=WATCH_SILENCE)) as lines:
+            async for line in lines:
+                yield parse_change(parse_object(line, "the watch"))
+
+    async def get_service_account(self, namespace: str, name: str) -> ServiceAccountObject | None:
+        """Return a ServiceAccount, or None if there is none of that name."""
+        found = await self._get_object(namespace, "serviceaccounts", name)
+        if found is None:
+            return None
+        return ServiceAccountObject(namespace, name, require_text(read_block(found, "metadata"), "uid"))
+
+    async def get_secret(self, namespace: str, name: str) -> Secret | None:
+        """Return a Secret, or None if there is none of that name."""
+        found = await self._get_object(namespace, "secrets", name)
+        return None if found is None else parse_secret(found)
+
+    async def apply_secret(self, secret: SecretApply, *, field_manager: str) -> Secret:
+        """Write a Secret by server-side apply: keys of this manager that are not in it any more vanish.
+
+        Raises:
+            CompareFailed: it changed since it was read, or another manager holds one of the fields.
+        """
+        path = _build_path(secret.namespace, "secrets", secret.name)
+        query = {"fieldManager": field_manager}
+        body = build_secret(secret)
+        question = Question("PATCH", path, body, query=query, content_type=_APPLY, limit=MAX_OBJECT)
+        return parse_secret(await self._connection.call(question))
+
+    async def _get_object(self, namespace: str, resource: str, name: str) -> Mapping[str, Any] | None:
         try:
-            async with self._connect().request(
-                method, self._server.url + path, data=body, headers=headers, allow_redirects=False
-            ) as response:
-                content = await response.content.read(MAX_ANSWER + 1)
-                while len(content) <= MAX_ANSWER and not response.content.at_eof():
-                    content += await response.content.read(MAX_ANSWER + 1 - len(content))
-                retry_after = _parse_retry_after(response.headers.get("Retry-After", ""))
-        except (TimeoutError, aiohttp.ClientError, OSError) as error:
-            reason = "no answer in time" if isinstance(error, TimeoutError) else type(error).__name__
-            raise Unavailable(f"cannot reach the Kubernetes API at {self._server.url}: {reason}") from error
-        if len(content) > MAX_ANSWER:
-            raise Unavailable(f"the API server's answer is larger than {MAX_ANSWER} bytes")
-        return response.status, retry_after, content
-
-    def _connect(self) -> "aiohttp.ClientSession":
-        from teleport.lean_aiohttp import aiohttp  # noqa: PLC0415 - only an auth server that asks Kubernetes carries it
-
-        if self._session is None:
-            try:
-                context = ssl.create_default_context(cadata=read_bounded(self._server.ca_file, MAX_CA_BYTES))
-            except (ssl.SSLError, ValueError) as error:
-                raise Unavailable(f"{self._server.ca_file} holds no CA certificate") from error
-            self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(ssl=context, limit=0),
-                timeout=aiohttp.ClientTimeout(total=TIMEOUT.total_seconds()),
-                auto_decompress=False,
-            )
-        return self._session
+            question = Question("GET", _build_path(namespace, resource, name), limit=MAX_OBJECT)
+            return await self._connection.call(question)
+        except Missing:
+            return None
 
 
-class _NotThere(Unavailable):
-    """The API server says 404."""
+def copy_status(answer: Mapping[str, Any]) -> ReviewStatus:
+    """Copy the status of a TokenReview; what is not of its type is as if it were not there.
 
-
-def _check_status(status: int, retry_after: timedelta, content: bytes) -> None:
-    if 200 <= status < 300:  # noqa: PLR2004 - HTTP: success
-        return
-    message = _read_message(content)
-    if status == 403:  # noqa: PLR2004 - HTTP: not allowed
-        raise Forbidden(f"Kubernetes does not allow it: {message}")
-    if status == 404:  # noqa: PLR2004 - HTTP: not found
-        raise _NotThere(f"Kubernetes does not know it: {message}")
-    raise Unavailable(f"the Kubernetes API answered {status}: {message}", retry_after)
-
-
-def _read_message(content: bytes) -> str:
-    try:
-        message = json.loads(content)["message"]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return "without a reason"
-    return str(message)[:500]
-
-
-def _parse_retry_after(text: str) -> timedelta:
-    seconds = int(text) if text.isascii() and text.isdigit() and len(text) < 6 else 1  # noqa: PLR2004 - digits
-    return min(timedelta(seconds=seconds), MAX_RETRY_AFTER)
-
-
-def _copy_status(status: object) -> ReviewStatus:
-    """Copy the fields of an answer; what is not of its type is as if it were not there."""
+    Raises:
+        BadAnswer: there is no status.
+    """
+    status = answer.get("status")
     if not isinstance(status, dict):
-        raise Unavailable("the API server's answer is no TokenReview")
-    user = status.get("user")
-    user = user if isinstance(user, dict) else {}
-    extra = user.get("extra")
+        raise BadAnswer("the API server's answer is no TokenReview")
+    user = read_block(status, "user")
     return ReviewStatus(
         authenticated=status.get("authenticated") is True,
-        username=_text(user.get("username")),
-        uid=_text(user.get("uid")),
-        groups=_texts(user.get("groups")),
-        extra={str(name): _texts(values) for name, values in extra.items()} if isinstance(extra, dict) else {},
-        audiences=_texts(status.get("audiences")),
-        error=_text(status.get("error"))[:1000],
+        username=read_text(user, "username"),
+        uid=read_text(user, "uid"),
+        groups=read_texts(user.get("groups")),
+        extra={name: read_texts(values) for name, values in read_block(user, "extra").items()},
+        audiences=read_texts(status.get("audiences")),
+        error=hide_tokens(read_text(status, "error"))[:_MAX_ERROR],
     )
 
 
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""
+def _build_path(namespace: str, resource: str, *name: str) -> str:
+    """Return the path of a collection, or of one object in it.
 
-
-def _texts(value: object) -> tuple[str, ...]:
-    return tuple(item for item in value if isinstance(item, str)) if isinstance(value, list) else ()
+    Raises:
+        Missing: nothing can have such a name, and a path with dots or slashes in it would lead elsewhere.
+    """
+    for part in (namespace, *name):
+        if not _NAME.fullmatch(part):
+            raise Missing(f"{part[:64]!r} is no name of Kubernetes")
+    return "/".join(["/api/v1/namespaces", namespace, resource, *name])

@@ -1,19 +1,21 @@
 """Where the API server is, and by which token this process is known to it."""
 
 import re
-import time
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
-from teleport.errors import Unavailable
+from teleport.clock import Clock
+from teleport.kube.errors import BadAnswer
 
 POD_FOLDER = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 HOST_VARIABLE = "KUBERNETES_SERVICE_HOST"
 PORT_VARIABLE = "KUBERNETES_SERVICE_PORT"
 MAX_TOKEN_BYTES = 16 * 1024
 MAX_CA_BYTES = 256 * 1024
-REREAD_SECONDS = 1.0
+REREAD_PAUSE = timedelta(seconds=1)
 
 _TOKEN = re.compile(r"[A-Za-z0-9._~+/=-]+")
 """RFC 6750, 2.1: nothing that could end a header."""
@@ -26,6 +28,18 @@ class ApiServer:
     url: str
     ca_file: Path
     token_file: Path
+
+    def load_trust(self, context: ssl.SSLContext) -> None:
+        """Let a context trust the authorities that stand in the CA file now, beside those that it trusts already.
+
+        Raises:
+            BadAnswer: the file cannot be read, or holds no certificate.
+        """
+        text = read_bounded(self.ca_file, MAX_CA_BYTES)
+        try:
+            context.load_verify_locations(cadata=text)
+        except (ssl.SSLError, ValueError) as error:
+            raise BadAnswer(f"{self.ca_file} holds no CA certificate") from error
 
 
 def find_in_cluster(environ: Mapping[str, str], folder: Path = POD_FOLDER) -> ApiServer | None:
@@ -42,43 +56,45 @@ class TokenFile:
 
     Args:
         path: of the file.
+        clock: for the age of what was read.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, clock: Clock) -> None:
         self._path = path
+        self._clock = clock
         self._token = ""
-        self._read_at = -REREAD_SECONDS
+        self._read_at: float | None = None
 
     def read(self) -> str:
         """Return the present token; the file is looked at once a second at most.
 
         Raises:
-            Unavailable: the file is not there, too large, or holds no token.
+            BadAnswer: the file is not there, too large, or holds no token.
         """
-        now = time.monotonic()
-        if now - self._read_at >= REREAD_SECONDS:
+        now = self._clock.monotonic()
+        if self._read_at is None or now - self._read_at >= REREAD_PAUSE.total_seconds():
             token = read_bounded(self._path, MAX_TOKEN_BYTES).strip()
             if not _TOKEN.fullmatch(token):
-                raise Unavailable(f"{self._path} holds no ServiceAccount token")
+                raise BadAnswer(f"{self._path} holds no ServiceAccount token")
             self._token, self._read_at = token, now
         return self._token
 
     def forget(self) -> None:
         """Look at the file the next time, however soon that is: the API server did not like the token."""
-        self._read_at = -REREAD_SECONDS
+        self._read_at = None
 
 
 def read_bounded(path: Path, limit: int) -> str:
     """Return the text of a file of the pod.
 
     Raises:
-        Unavailable: it cannot be read, or is larger than the limit.
+        BadAnswer: it cannot be read, or is larger than the limit.
     """
     try:
         with path.open("rb") as file:
             raw = file.read(limit + 1)
     except OSError as error:
-        raise Unavailable(f"cannot read {path}: {error.strerror}") from error
+        raise BadAnswer(f"cannot read {path}: {error.strerror}") from error
     if len(raw) > limit:
-        raise Unavailable(f"{path} is larger than {limit} bytes")
+        raise BadAnswer(f"{path} is larger than {limit} bytes")
     return raw.decode("utf-8", errors="replace")

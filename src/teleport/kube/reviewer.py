@@ -1,12 +1,7 @@
-"""TokenReviews under load: bounded in flight, asked once for identical tokens, tried again while there is time.
-
-An answer of the API server may be ten seconds old already when it comes, since it caches; ours adds no more than that.
-"""
+"""TokenReviews under load: bounded in flight, asked once for identical tokens, tried again while there is time."""
 
 import asyncio
-import hashlib
 import random
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import timedelta
@@ -14,14 +9,14 @@ from typing import Protocol
 
 from teleport.clock import Clock
 from teleport.errors import Unavailable
-from teleport.kube.api import Forbidden
+from teleport.kube.errors import BadAnswer, NoAnswer
+from teleport.kube.review_cache import ReviewCache, build_key
 from teleport.kube.token_review import ReviewStatus
 
 MAX_IN_FLIGHT = 50
-MAX_WAITING = 20_000
+MAX_PENDING = 10_000
+"""Tokens in flight and in waiting: what a quick API server can answer within the deadline."""
 DEADLINE = timedelta(seconds=10)
-CACHE_LIFE = timedelta(seconds=10)
-MAX_CACHED = 20_000
 FIRST_PAUSE = timedelta(milliseconds=100)
 
 
@@ -34,12 +29,12 @@ class ReviewApi(Protocol):
 
 
 class TokenReviewer:
-    """Asks the API server about tokens.
+    """Asks the API server about tokens; to be closed.
 
     Args:
         api: asked.
-        clock: for deadlines and for the age of answers.
-        max_in_flight: so many questions are under way at once, and further ones wait.
+        clock: for the age of answers.
+        max_in_flight: so many questions are under way at once, and further ones wait in the order they came.
         observe: returns what measures one question.
     """
 
@@ -52,57 +47,70 @@ class TokenReviewer:
         observe: Callable[[], AbstractContextManager[object]] = nullcontext,
     ) -> None:
         self._api = api
-        self._clock = clock
         self._slots = asyncio.Semaphore(max_in_flight)
         self._observe = observe
-        self._waiting = 0
         self._pending: dict[bytes, asyncio.Task[ReviewStatus]] = {}
-        self._answers: OrderedDict[bytes, tuple[float, ReviewStatus]] = OrderedDict()
+        self._cache = ReviewCache(clock)
+
+    async def close(self) -> None:
+        """Give up what is under way."""
+        tasks = list(self._pending.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def review(self, token: str, audiences: Sequence[str]) -> ReviewStatus:
         """Return what the API server says of a token, now or within the last ten seconds.
 
         Raises:
-            Forbidden: this process may not ask.
-            Unavailable: no answer within the deadline, or too many are waiting already.
+            BadAnswer: asking again is of no use, as where this process may not ask.
+            NoAnswer: no answer within the deadline, or too many are waiting already.
         """
-        key = hashlib.sha256("\n".join([token, *audiences]).encode()).digest()
-        cached = self._answers.get(key)
-        if cached is not None and self._clock.monotonic() - cached[0] <= CACHE_LIFE.total_seconds():
-            return cached[1]
-        task = self._pending.get(key)
-        if task is None:
-            if self._waiting >= MAX_WAITING:
-                raise Unavailable("too many tokens wait for a review", DEADLINE)
-            task = self._pending[key] = asyncio.create_task(self._ask(key, token, audiences))
-            task.add_done_callback(lambda _: self._pending.pop(key, None))
-        return await asyncio.shield(task)
+        key = build_key(token, audiences)
+        known = self._cache.find(key)
+        if known is not None:
+            return known
+        task = self._pending.get(key) or self._start(key, token, audiences)
+        return await asyncio.shield(task)  # others may wait for the same answer
 
-    async def _ask(self, key: bytes, token: str, audiences: Sequence[str]) -> ReviewStatus:
-        self._waiting += 1
+    def _start(self, key: bytes, token: str, audiences: Sequence[str]) -> asyncio.Task[ReviewStatus]:
+        if len(self._pending) >= MAX_PENDING:
+            raise NoAnswer("too many tokens wait for a review", DEADLINE)
+        task = self._pending[key] = asyncio.create_task(self._ask(token, audiences))
+        task.add_done_callback(lambda done: self._finish(key, done))
+        return task
+
+    def _finish(self, key: bytes, task: asyncio.Task[ReviewStatus]) -> None:
+        del self._pending[key]
+        if not task.cancelled() and task.exception() is None:
+            self._cache.store(key, task.result())
+
+    async def _ask(self, token: str, audiences: Sequence[str]) -> ReviewStatus:
+        end = asyncio.get_running_loop().time() + DEADLINE.total_seconds()
         try:
-            async with asyncio.timeout(DEADLINE.total_seconds()):
-                status = await self._ask_until_answered(token, audiences)
+            async with asyncio.timeout_at(end):
+                return await self._ask_until(end, token, audiences)
         except TimeoutError as error:
-            raise Unavailable("the Kubernetes API did not answer in time", DEADLINE) from error
-        finally:
-            self._waiting -= 1
-        self._answers[key] = (self._clock.monotonic(), status)
-        if len(self._answers) > MAX_CACHED:
-            self._answers.popitem(last=False)
-        return status
+            raise NoAnswer("the Kubernetes API did not review the token in time", DEADLINE) from error
 
-    async def _ask_until_answered(self, token: str, audiences: Sequence[str]) -> ReviewStatus:
-        """Ask again after a failure, later each time and never in step with others; the caller's deadline ends it."""
+    async def _ask_until(self, end: float, token: str, audiences: Sequence[str]) -> ReviewStatus:
+        """Ask again after a failure, later each time and never in step with others."""
         pause = FIRST_PAUSE
         while True:
             try:
                 async with self._slots:
                     with self._observe():
                         return await self._api.review_token(token, audiences)
-            except Forbidden:
+            except BadAnswer:
                 raise
             except Unavailable as error:
-                wait = max(pause, min(error.retry_after, DEADLINE)).total_seconds()
-                await asyncio.sleep(wait * random.uniform(0.5, 1))  # noqa: S311 - jitter
-                pause *= 2
+                wait = compute_wait(pause, error.retry_after)
+                if asyncio.get_running_loop().time() + wait >= end:
+                    raise
+            await asyncio.sleep(wait)
+            pause *= 2
+
+
+def compute_wait(pause: timedelta, retry_after: timedelta) -> float:
+    """Return how many seconds to wait: what was asked for and up to half of it more, so that not all come at once."""
+    return (retry_after + (retry_after / 2 + pause) * random.random()).total_seconds()  # noqa: S311 - jitter

@@ -1,14 +1,131 @@
-from teleport.kube.access import build_grant
+"""What becomes of the right to ask: reported while it is missing, logged once, and never confused between questions."""
 
-MESSAGE = 'tokenreviews is forbidden: User "system:serviceaccount:teleport:auth" cannot create resource "tokenreviews"'
+import logging
+from collections.abc import Sequence
+
+import pytest
+
+from support.clock import FakeClock
+from teleport.kube.access import KubernetesAccess
+from teleport.kube.errors import Forbidden, NoAnswer
+from teleport.kube.objects import Pod
+from teleport.kube.published_keys import REFRESH_PAUSE
+from teleport.kube.token_review import ReviewStatus
+
+POD = Pod("web-0", "pod-uid", "web", is_terminating=False)
 
 
-def test_hostile_23_the_command_that_helps_names_the_account_that_lacks_the_right() -> None:
-    assert build_grant(MESSAGE) == (
-        "kubectl create clusterrolebinding teleport-auth-auth-delegator "
-        "--clusterrole=system:auth-delegator --serviceaccount=teleport:auth"
-    )
+class FakeApi:
+    """Answers, unless it has been told of a failure."""
+
+    def __init__(self) -> None:
+        self.own_token = "own"
+        self.failure: NoAnswer | None = None
+        self.keys = 0
+        self.is_closed = False
+
+    async def review_token(self, token: str, audiences: Sequence[str]) -> ReviewStatus:
+        self._fail()
+        return ReviewStatus(authenticated=True, username=token, audiences=tuple(audiences))
+
+    async def get_pod(self, namespace: str, name: str) -> Pod | None:
+        self._fail()
+        return POD if (namespace, name) == ("apps", "web-0") else None
+
+    async def get_jwks(self) -> str:
+        self._fail()
+        self.keys += 1
+        return f"keys {self.keys}"
+
+    async def close(self) -> None:
+        self.is_closed = True
+
+    def _fail(self) -> None:
+        if self.failure is not None:
+            raise self.failure
 
 
-def test_without_a_name_the_command_has_a_place_for_it() -> None:
-    assert build_grant("no").endswith("--serviceaccount=NAMESPACE:SERVICEACCOUNT")
+class Asking:
+    """Asks, and writes down what is reported."""
+
+    def __init__(self) -> None:
+        self.api = FakeApi()
+        self.clock = FakeClock()
+        self.reports: list[str | None] = []
+        self.access = KubernetesAccess(api=self.api, clock=self.clock, report=self.reports.append)
+
+
+def forbid(resource: str) -> Forbidden:
+    return Forbidden(f'{resource} is forbidden: User "system:serviceaccount:teleport:auth" cannot')
+
+
+async def test_what_is_asked_is_answered() -> None:
+    asking = Asking()
+    assert (await asking.access.review("a", ("example.com",))).username == "a"
+    assert await asking.access.get_pod("apps", "web-0") is POD
+    assert await asking.access.get_pod("apps", "other") is None
+    assert asking.reports == [None, None, None]
+
+
+async def test_hostile_23_a_missing_right_is_reported_with_the_command_that_grants_it() -> None:
+    asking = Asking()
+    asking.api.failure = forbid("tokenreviews")
+    with pytest.raises(Forbidden):
+        await asking.access.review("a", ("example.com",))
+    (report,) = asking.reports
+    assert report is not None
+    assert "tokenreviews is forbidden" in report
+    assert report.endswith("--clusterrole=system:auth-delegator --serviceaccount=teleport:auth")
+
+
+async def test_hostile_23_when_the_right_is_back_all_is_well_again() -> None:
+    asking = Asking()
+    asking.api.failure = forbid("tokenreviews")
+    with pytest.raises(Forbidden):
+        await asking.access.review("a", ("example.com",))
+    asking.api.failure = None
+    await asking.access.review("a", ("example.com",))
+    assert asking.reports[-1] is None
+
+
+async def test_hostile_23_an_answer_of_another_kind_does_not_hide_what_is_missing() -> None:
+    asking = Asking()
+    asking.api.failure = forbid("pods")
+    with pytest.raises(Forbidden):
+        await asking.access.get_pod("apps", "web-0")
+    asking.api.failure = None
+    await asking.access.review("a", ("example.com",))
+    assert asking.reports[-1] is not None
+    assert "--verb=get,list,watch --resource=pods" in asking.reports[-1]
+
+
+async def test_hostile_20_an_api_that_is_down_is_logged_once_and_its_return_too(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    asking = Asking()
+    asking.api.failure = NoAnswer("cannot ask https://10.0.0.1: no answer in time")
+    for _ in range(3):
+        with pytest.raises(NoAnswer):
+            await asking.access.get_pod("apps", "web-0")
+    asking.api.failure = None
+    for _ in range(3):
+        await asking.access.get_pod("apps", "web-0")
+    assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
+    assert "https://10.0.0.1" in caplog.text
+    assert asking.reports == [None, None, None]
+
+
+async def test_the_cluster_s_keys_are_kept_and_looked_at_anew_where_one_is_unknown() -> None:
+    asking = Asking()
+    assert {await asking.access.load_cluster_keys() for _ in range(100)} == {"keys 1"}
+    assert await asking.access.refresh_cluster_keys() == "keys 1"
+    asking.clock.advance(2 * REFRESH_PAUSE)
+    assert {await asking.access.refresh_cluster_keys() for _ in range(100)} == {"keys 2"}
+
+
+async def test_the_client_is_closed_with_it() -> None:
+    asking = Asking()
+    await asking.access.close()
+    assert asking.api.is_closed
+    assert asking.access.own_token == "own"

@@ -5,10 +5,11 @@ from datetime import timedelta
 import pytest
 
 from support.clock import FakeClock
-from support.virtual_time import run_in_virtual_time
+from support.virtual_time import run_in_virtual_time, seconds
 from teleport.errors import Unavailable
-from teleport.kube.api import Forbidden
-from teleport.kube.reviewer import CACHE_LIFE, TokenReviewer
+from teleport.kube.errors import Forbidden, NoAnswer
+from teleport.kube.review_cache import LIFE, REFUSAL_LIFE
+from teleport.kube.reviewer import DEADLINE, MAX_PENDING, TokenReviewer, compute_wait
 from teleport.kube.token_review import ReviewStatus
 
 AUDIENCES = ("example.com",)
@@ -20,6 +21,7 @@ class FakeApi:
     def __init__(self) -> None:
         self.asked: list[str] = []
         self.failures: list[Unavailable] = []
+        self.unknown: set[str] = set()
         self.gate = asyncio.Event()
         self.gate.set()
         self.in_flight = self.most_in_flight = 0
@@ -33,7 +35,7 @@ class FakeApi:
             await asyncio.sleep(0)
             if self.failures:
                 raise self.failures.pop(0)
-            return ReviewStatus(authenticated=True, username=token, audiences=tuple(audiences))
+            return ReviewStatus(authenticated=token not in self.unknown, username=token, audiences=tuple(audiences))
         finally:
             self.in_flight -= 1
 
@@ -67,7 +69,7 @@ async def test_an_answer_is_good_for_ten_seconds_and_for_its_audiences() -> None
     api = FakeApi()
     reviewer, clock = build(api)
     await reviewer.review("a", AUDIENCES)
-    clock.advance(CACHE_LIFE)
+    clock.advance(LIFE)
     await reviewer.review("a", AUDIENCES)
     assert len(api.asked) == 1
     await reviewer.review("a", ("other",))
@@ -101,8 +103,10 @@ def test_hostile_20_an_api_that_hangs_is_given_up_after_the_deadline_and_nobody_
         api = FakeApi()
         api.gate.clear()
         reviewer, _ = build(api)
-        with pytest.raises(Unavailable, match="in time"):
+        with pytest.raises(NoAnswer) as failure:
             await reviewer.review("a", AUDIENCES)
+        assert "in time" in failure.value.detail
+        assert seconds() == pytest.approx(DEADLINE.total_seconds())
         api.gate.set()
         assert (await reviewer.review("a", AUDIENCES)).authenticated
 
@@ -116,3 +120,71 @@ async def test_hostile_23_what_is_forbidden_is_not_asked_again_and_again() -> No
     with pytest.raises(Forbidden):
         await reviewer.review("a", AUDIENCES)
     assert api.asked == ["a"]
+
+
+async def test_a_refusal_is_good_for_a_second() -> None:
+    api = FakeApi()
+    api.unknown = {"a"}
+    reviewer, clock = build(api)
+    await reviewer.review("a", AUDIENCES)
+    clock.advance(REFUSAL_LIFE)
+    await reviewer.review("a", AUDIENCES)
+    assert len(api.asked) == 1
+    clock.advance(timedelta(milliseconds=1))
+    await reviewer.review("a", AUDIENCES)
+    assert len(api.asked) == 2
+
+
+async def test_failures_are_not_remembered() -> None:
+    api = FakeApi()
+    api.failures = [Forbidden("no right")]
+    reviewer, _ = build(api)
+    with pytest.raises(Forbidden):
+        await reviewer.review("a", AUDIENCES)
+    assert (await reviewer.review("a", AUDIENCES)).authenticated
+
+
+def test_hostile_20_what_the_api_asks_for_is_waited_for_and_the_deadline_is_not_passed_for_it() -> None:
+    async def scenario() -> None:
+        api = FakeApi()
+        api.failures = [NoAnswer("busy", timedelta(seconds=3)), NoAnswer("busy", timedelta(seconds=30))]
+        reviewer, _ = build(api)
+        with pytest.raises(NoAnswer) as failure:
+            await reviewer.review("a", AUDIENCES)
+        assert failure.value.retry_after == timedelta(seconds=30)
+        assert 3 <= seconds() < 5
+
+    run_in_virtual_time(scenario())
+
+
+def test_hostile_20_nobody_waits_less_than_was_asked_for_and_not_all_wait_the_same() -> None:
+    waits = {compute_wait(timedelta(milliseconds=100), timedelta(seconds=2)) for _ in range(100)}
+    assert min(waits) >= 2
+    assert max(waits) <= 3.1
+    assert len(waits) > 1
+
+
+async def test_hostile_24_beyond_the_bound_nobody_waits() -> None:
+    api = FakeApi()
+    api.gate.clear()
+    reviewer, _ = build(api)
+    waiting = [asyncio.create_task(reviewer.review(str(number), AUDIENCES)) for number in range(MAX_PENDING)]
+    await asyncio.sleep(0)
+    with pytest.raises(NoAnswer) as refusal:
+        await reviewer.review("one too many", AUDIENCES)
+    assert refusal.value.retry_after == DEADLINE
+    same = asyncio.create_task(reviewer.review("0", AUDIENCES))
+    api.gate.set()
+    assert len(await asyncio.gather(same, *waiting)) == MAX_PENDING + 1
+
+
+async def test_to_close_is_to_give_up_what_is_under_way() -> None:
+    api = FakeApi()
+    api.gate.clear()
+    reviewer, _ = build(api)
+    waiting = asyncio.create_task(reviewer.review("a", AUDIENCES))
+    await asyncio.sleep(0)
+    await reviewer.close()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert api.in_flight == 0

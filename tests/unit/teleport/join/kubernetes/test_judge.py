@@ -12,7 +12,7 @@ from teleport.errors import JoinRefused, Unavailable
 from teleport.join.kubernetes.judge import KubernetesJudge
 from teleport.join.method import JudgeContext, UnverifiedProof, VerifiedIdentity
 from teleport.kube.access import Verification
-from teleport.kube.api import Pod
+from teleport.kube.objects import Pod
 from teleport.kube.token_review import ReviewStatus
 from teleport.resources.model import Metadata
 from teleport.resources.role import SystemRole

@@ -1,0 +1,58 @@
+"""What can go wrong while Kubernetes is asked; none of it says anything about who asked us.
+
+A stranger whose join waits for the answer learns the short message; the detail names addresses and accounts of our own
+and goes to the log and to readiness.
+"""
+
+from datetime import timedelta
+
+from teleport.errors import Unavailable
+
+SOON = timedelta(seconds=1)
+
+
+class NoAnswer(Unavailable):
+    """Whoever was asked does not answer at present; the same question may be answered after `retry_after`.
+
+    Args:
+        detail: one sentence for the operator, without secrets.
+        retry_after: as whoever was asked wishes it.
+        public: what the stranger learns.
+    """
+
+    PUBLIC = "Kubernetes does not answer at present"
+
+    def __init__(self, detail: str, retry_after: timedelta = SOON, public: str = PUBLIC) -> None:
+        super().__init__(public, retry_after)
+        self.detail = detail
+
+
+class BadAnswer(NoAnswer):
+    """There is an answer that is of no use, and asking again at once would bring the same."""
+
+    RETRY_AFTER = timedelta(seconds=10)
+    PUBLIC = "Kubernetes gives no answer that can be used; the auth server's log says why"
+
+    def __init__(self, detail: str, public: str = PUBLIC) -> None:
+        super().__init__(detail, self.RETRY_AFTER, public)
+
+
+class Untrusted(BadAnswer):
+    """Whoever answers shows a certificate that is not trusted here; nothing was sent to it."""
+
+
+class Forbidden(BadAnswer):
+    """The API server does not let this process ask; a person must grant the right."""
+
+    PUBLIC = "auth may not ask Kubernetes; the auth server's log names the right that its ServiceAccount lacks"
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail, self.PUBLIC)
+
+
+class Missing(BadAnswer):
+    """The API server does not know what was asked for."""
+
+
+class Gone(BadAnswer):
+    """A watch began too long ago; list anew."""
