@@ -2,21 +2,24 @@
 
 PYTHON ?= python3
 KILLS ?= 1000
+SECONDS ?= 60
 
 BIN := .venv/bin
 RUNTIME := .venv/runtime.stamp
 DEV := .venv/dev.stamp
+FUZZ := .venv/fuzz.stamp
 SOURCES := src tests benchmarks examples scripts
 PYTEST := $(BIN)/python -m pytest
 # Two workers, and the tests of one file stay together: they share what they start.
 PARALLEL := -n 2 --dist loadfile
 BENCHMARKS := joins step_ca api_requests refusals idle_agents processes sqlite_writes
+PARSERS := jwt jwks
 
 export PYTHON
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test check unit integration e2e fmt generate lock bench soak
+.PHONY: help run test check unit integration e2e fmt generate lock bench soak fuzz
 
 help: ## Show this list
 	@echo 'usage: make TARGET'
@@ -64,8 +67,17 @@ bench: $(DEV) ## Measure; docs/performance.md explains the figures
 soak: $(DEV) ## Kill an auth server under load, KILLS=1000 times
 	SOAK=$(KILLS) $(PYTEST) --timeout 0 tests/integration/test_hostile_crashes.py
 
+fuzz: $(FUZZ) ## Feed parsers what nobody thought of, SECONDS=60 each; Linux on x86-64 only
+	@for name in $(PARSERS); do mkdir -p var/fuzz/$$name || exit 1; \
+		PYTHONPATH=tests $(BIN)/python tests/fuzz/fuzz_$$name.py -max_total_time=$(SECONDS) -max_len=20000 \
+		-artifact_prefix=var/fuzz/ var/fuzz/$$name tests/fuzz/seeds/$$name || exit 1; done
+
 $(RUNTIME): requirements/build.txt requirements/runtime.txt pyproject.toml scripts/install
 	@scripts/install build runtime
+	@touch $@
+
+$(FUZZ): requirements/fuzz.txt $(DEV)
+	@scripts/install fuzz
 	@touch $@
 
 $(DEV): requirements/dev.txt pyproject.toml scripts/install

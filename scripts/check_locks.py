@@ -56,12 +56,13 @@ def find_problems() -> list[str]:
     """Return what is wrong with the locks."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     groups = project["dependency-groups"]
-    runtime, build, dev = (read_lock(name) for name in ("runtime", "build", "dev"))
+    runtime, build, dev, fuzz = (read_lock(name) for name in ("runtime", "build", "dev", "fuzz"))
     dependencies = project["project"]["dependencies"]
     return [
         *find_unmet("runtime", runtime, dependencies),
         *find_unmet("build", build, list_requirements("build", groups)),
         *find_unmet("dev", dev, [*dependencies, *list_requirements("dev", groups)]),
+        *find_unmet("fuzz", fuzz, list_requirements("fuzz", groups)),
         *find_differences("runtime", runtime, dev),
         *find_differences("build", build, dev),
     ]
