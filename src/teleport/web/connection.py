@@ -3,23 +3,23 @@
 import asyncio
 import logging
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import timedelta
 from http import HTTPStatus
 from math import inf
 from typing import Protocol, cast
 
 from teleport.web.call import Call, Peer, Reply, RequestHead, Route
-from teleport.web.errors import MalformedRequest
+from teleport.web.errors import MalformedRequest, build_error_reply
 from teleport.web.incoming import Incoming, Turn
 from teleport.web.wire import render_head
 
 _LOGGER = logging.getLogger(__name__)
 
 WRITE_TIMEOUT = timedelta(seconds=10)
-"""For so long a peer may leave an answer unread before the connection is cut."""
+"""For so long a peer may leave an answer unread before the connection is cut, the last answer included."""
 LINGER = timedelta(seconds=1)
 """For so long the rest of a refused body is thrown away, so that the peer gets to see why."""
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 class Service(Protocol):
@@ -34,7 +34,7 @@ class Service(Protocol):
         ...
 
     async def answer(self, route: Route, call: Call) -> Reply:
-        """Answer a request; refusals are replies, too."""
+        """Answer a request, or raise why not."""
         ...
 
 
@@ -103,22 +103,25 @@ class HttpConnection(asyncio.Protocol):
         """Forget the connection; an answer that is being made is made to its end, and thrown away."""
         if self._timer is not None:
             self._timer.cancel()
-        self._transport = self._incoming = self._timer = None
+        self._transport = self._timer = None
+        self._forget_incoming()
         self._on_closed()
 
     def data_received(self, data: bytes) -> None:
-        """Read on."""
-        if self._transport is None:
+        """Read on; what comes before its turn is read once, and then left in the kernel."""
+        transport = self._transport
+        if transport is None or transport.is_closing():
             return
         if self._incoming is None:
             self._incoming = Incoming(self._admit)
-        if self._task is not None:
-            self._pause_reading()
-        self._incoming.feed(data)
-        if self._incoming.broken:
-            _LOGGER.debug("refused a request from %s", self.peer.remote_addr)
-        elif self._incoming.awaits_body and self._task is None:
-            self._expect_within(self._body_timeout)
+        incoming = self._incoming
+        awaited_body = incoming.awaits_body
+        incoming.feed(data)
+        if self._is_held_up:
+            transport.pause_reading()
+            return
+        if incoming.awaits_body and not awaited_body:
+            self._deadline = inf
         self._take_turns()
 
     def pause_writing(self) -> None:
@@ -129,13 +132,15 @@ class HttpConnection(asyncio.Protocol):
     def resume_writing(self) -> None:
         """Go on."""
         self._writing_paused = False
-        self._take_turns()
+        if self._incoming is not None:
+            self._deadline = inf
+            self._take_turns()
 
     def finish(self) -> None:
         """Close the connection when the answer that is being made, if there is one, has left."""
         self._is_last = True
-        if self._task is None and self._transport is not None:
-            self._transport.close()
+        if self._task is None:
+            self._close()
 
     async def wait_until_answered(self) -> None:
         """Return when no answer is being made."""
@@ -147,60 +152,81 @@ class HttpConnection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
+    @property
+    def _is_held_up(self) -> bool:
+        """Return whether the next turn has to wait."""
+        return self._task is not None or self._writing_paused
+
     def _admit(self, head: RequestHead) -> Route:
         return self._service.admit(head, self.peer)
 
     def _take_turns(self) -> None:
         """Give the answers that are due, each in its turn and as far as the peer reads; rest when there are none."""
-        while self._incoming is not None and self._task is None and not self._writing_paused:
-            if not self._incoming.turns:
-                self._rest(self._incoming)
+        while self._incoming is not None and not self._is_held_up:
+            if self._transport is None or self._transport.is_closing():
+                self._forget_incoming()
+            elif self._incoming.turns:
+                self._deadline = inf
+                self._take_turn(self._incoming.turns.popleft())
+            else:
+                self._rest(self._transport, self._incoming)
                 return
-            turn = self._incoming.turns.popleft()
-            self._deadline = inf
-            if turn.reply is not None:
-                self._write(turn, turn.reply)
-            elif turn.route is not None:
-                self._task = self._loop.create_task(self._answer(turn, turn.route))
 
-    def _rest(self, incoming: Incoming) -> None:
-        """Wait for the next request, or for the rest of one."""
-        if incoming.is_between_requests:
-            self._incoming = None
-        if self._transport is not None and not incoming.broken:
-            with suppress(RuntimeError):
-                self._transport.resume_reading()
-        if self._deadline == inf:
-            self._expect_within(self._body_timeout if incoming.awaits_body else self._idle_timeout)
+    def _take_turn(self, turn: Turn) -> None:
+        if turn.reply is not None:
+            self._write(turn, turn.reply)
+        elif turn.route is not None:
+            self._task = self._loop.create_task(self._answer(turn, turn.route))
 
     async def _answer(self, turn: Turn, route: Route) -> None:
-        reply = await self._service.answer(route, Call(self.peer, turn.body))
+        try:
+            reply = await self._service.answer(route, Call(self.peer, turn.body))
+        except Exception as error:  # noqa: BLE001 - the border: whatever it is becomes a status
+            reply = build_error_reply(error)
         self._task = None
         self._write(turn, reply)
         self._take_turns()
 
     def _write(self, turn: Turn, reply: Reply) -> None:
         """Write an answer as one piece, and close the connection after the last one."""
+        if _LOGGER.isEnabledFor(logging.DEBUG):
+            what = f"{turn.route.method} {turn.route.path}" if turn.route is not None else "a refused request"
+            _LOGGER.debug("%s %d %s", what, reply.status, self.peer.remote_addr)
         transport = self._transport
         if transport is None or transport.is_closing():
-            self._incoming = None
             return
         keep_alive = turn.keep_alive and not self._is_last
         head = render_head(reply, keep_alive=keep_alive, now=self._service.now())
         transport.write(head if turn.head_only else head + reply.body)
-        if keep_alive:
+        if self._is_last or not (keep_alive or turn.unread):
+            self._close()
+
+    def _rest(self, transport: asyncio.Transport, incoming: Incoming) -> None:
+        """Wait for the next request, for the rest of one, or for a refused peer to see why."""
+        if incoming.is_between_requests:
+            self._forget_incoming()
+        elif incoming.awaits_continue:
+            incoming.awaits_continue = False
+            transport.write(_CONTINUE)
+        transport.resume_reading()
+        if self._deadline != inf:
             return
-        if self._incoming is not None and self._incoming.broken and not self._is_last:
+        if incoming.ended:
             self._expect_within(LINGER.total_seconds())
         else:
-            self._incoming = None
-            transport.close()
+            self._expect_within(self._body_timeout if incoming.awaits_body else self._idle_timeout)
 
-    def _pause_reading(self) -> None:
-        """Leave in the kernel what a peer sends before it has its answer."""
+    def _forget_incoming(self) -> None:
+        if self._incoming is not None:
+            self._incoming.close()
+            self._incoming = None
+
+    def _close(self) -> None:
+        """Read nothing more, and close the connection when what was written has left."""
+        self._forget_incoming()
         if self._transport is not None:
-            with suppress(RuntimeError):
-                self._transport.pause_reading()
+            self._transport.close()
+            self._expect_within(WRITE_TIMEOUT.total_seconds())
 
     def _expect_within(self, seconds: float) -> None:
         """Set the deadline; the one timer of a connection is moved only where it would come too late."""
@@ -213,15 +239,16 @@ class HttpConnection(asyncio.Protocol):
 
     def _look_at_deadline(self) -> None:
         self._timer = None
-        if self._transport is None or self._deadline == inf:
+        transport = self._transport
+        if transport is None or self._deadline == inf:
             return
         if self._loop.time() < self._deadline:
             self._timer = self._loop.call_at(self._deadline, self._look_at_deadline)
-        elif self._writing_paused:
-            self._transport.abort()
+        elif self._writing_paused or transport.is_closing():
+            transport.abort()
         elif self._incoming is not None and self._incoming.awaits_body:
             late = MalformedRequest("the body did not arrive in time", HTTPStatus.REQUEST_TIMEOUT)
             self._incoming.refuse_for_good(late)
             self._take_turns()
         else:
-            self._transport.close()
+            self._close()

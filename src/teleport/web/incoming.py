@@ -1,14 +1,16 @@
 """From a connection's bytes to requests that were admitted or refused; no I/O happens here.
 
 The parser is llhttp, which refuses what could be read in two ways. What a request may be is decided when its head is
-there; a body comes with its length or not at all.
+there; a body comes with its length or not at all. After a request that is refused for good, or that wants to be the
+last, not a byte is interpreted.
 """
 
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NoReturn
 
-from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
+from httptools import HttpParserError, HttpRequestParser
 
 from teleport.web.call import Reply, RequestHead, Route
 from teleport.web.errors import MalformedRequest, build_error_reply
@@ -17,18 +19,33 @@ MAX_TARGET = 4096
 MAX_FIELD = 8192
 MAX_FIELDS = 64
 MAX_DISCARDED = 64 * 1024
-"""A refused body of this length is read to its end, so that the connection may stay; a longer one ends it."""
+"""Bytes; a refused body of this length is read to its end, so that the connection may stay; a longer one ends it."""
+_VERSION = "1.1"
+
+
+class _Enough(Exception):
+    """Stops the parser where it is."""
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One answer that is due: a reply that is there already, or a route that makes one of the body."""
+    """One answer that is due.
+
+    Args:
+        reply: the answer, where the request was refused.
+        route: makes the answer otherwise.
+        body: what the request brought for it.
+        keep_alive: whether the connection lives on after the answer.
+        head_only: whether the answer's body is left out.
+        unread: whether the peer may still be sending what nobody will read.
+    """
 
     reply: Reply | None
     route: Route | None = None
     body: bytes = b""
     keep_alive: bool = False
     head_only: bool = False
+    unread: bool = False
 
 
 class Incoming:
@@ -40,6 +57,7 @@ class Incoming:
 
     __slots__ = (
         "_admit",
+        "_begun",
         "_body",
         "_fields",
         "_method",
@@ -49,19 +67,27 @@ class Incoming:
         "_route",
         "_stalled",
         "_target",
-        "broken",
+        "awaits_continue",
+        "ended",
         "turns",
     )
 
     def __init__(self, admit: Callable[[RequestHead], Route]) -> None:
         self.turns: deque[Turn] = deque()
         """What is due, in the order of the requests."""
-        self.broken = False
-        """Nothing more is read: the last turn says why."""
+        self.ended = False
+        """Nothing more is read: the last turn is the connection's last."""
+        self.awaits_continue = False
+        """The peer sends its body only when it is told to (RFC 9110, 10.1.1)."""
         self._admit = admit
         self._parser = HttpRequestParser(self)
         self._progress = False
         self._stalled = 0
+        self._start_over()
+
+    def _start_over(self) -> None:
+        """Forget the request that was read."""
+        self._begun = False
         self._method = self._target = b""
         self._fields: list[tuple[bytes, bytes]] = []
         self._body: list[bytes] = []
@@ -70,84 +96,108 @@ class Incoming:
 
     @property
     def is_between_requests(self) -> bool:
-        """Return whether no request has begun that is not complete."""
-        return not (self._target or self._stalled or self.broken)
+        """Return whether nothing of a next request is there, and one may come."""
+        return not (self._begun or self.ended)
 
     @property
     def awaits_body(self) -> bool:
-        """Return whether the rest of an admitted request's body is missing."""
-        return self._route is not None
+        """Return whether a head is complete and the rest of its body is missing."""
+        return self._route is not None or self._refusal is not None
 
     def feed(self, data: bytes) -> None:
         """Read on; what is complete after that stands in `turns`."""
-        if self.broken:
+        if self.ended:
             return
         self._progress = False
         try:
             self._parser.feed_data(data)
-        except (HttpParserError, HttpParserUpgrade):
+        except HttpParserError:
             self.refuse_for_good(MalformedRequest("the request is not well-formed HTTP/1.1"))
         self._stalled = 0 if self._progress else self._stalled + len(data)
-        if self._stalled > MAX_FIELD and self._route is None:
+        if self._stalled > MAX_FIELD:
             self.refuse_for_good(MalformedRequest("a header is too long"))
 
     def refuse_for_good(self, error: Exception) -> None:
-        """Make this the last turn; whatever else comes in is not read."""
-        if not self.broken:
-            self.broken = True
-            self._route = None
-            self.turns.append(Turn(build_error_reply(error)))
+        """Make this the last turn, unless the last one is there already."""
+        if not self.ended:
+            head_only = self._method == b"HEAD"
+            self._start_over()
+            self._end(Turn(build_error_reply(error), head_only=head_only, unread=True))
+
+    def close(self) -> None:
+        """Let go of the parser, which holds this object in turn; nothing may be fed after that."""
+        del self._parser
+
+    def on_message_begin(self) -> None:
+        """Note that a request begins; called by the parser, as all that follow."""
+        self._begun = True
 
     def on_url(self, url: bytes) -> None:
-        """Take in a part of the target; called by the parser, as all that follow."""
+        """Take in a part of the target."""
         self._progress = True
         self._target += url
         if len(self._target) > MAX_TARGET:
-            self.refuse_for_good(MalformedRequest("the path is too long"))
+            self._stop(MalformedRequest("the path is too long"))
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take in one header."""
         self._progress = True
         self._fields.append((name, value))
         if len(name) + len(value) > MAX_FIELD or len(self._fields) > MAX_FIELDS:
-            self.refuse_for_good(MalformedRequest("the headers are too many or too long"))
+            self._stop(MalformedRequest("the headers are too many or too long"))
 
     def on_headers_complete(self) -> None:
         """Let the request in, or note why not."""
         self._progress = True
-        if self.broken:
-            return
         self._method = self._parser.get_method()
         fields = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in self._fields}
         head = RequestHead(self._method.decode("latin-1"), self._target.decode("latin-1"), fields)
+        if self._parser.should_upgrade():
+            self._stop(MalformedRequest("HTTP/1.1 is the only protocol here"))
         try:
             self._route = self._admit(head)
         except Exception as error:  # noqa: BLE001 - the border: whatever it is becomes a status
-            if isinstance(error, MalformedRequest) or head.content_length > MAX_DISCARDED:
-                self.refuse_for_good(error)
-            else:
-                self._refusal = build_error_reply(error)
+            if isinstance(error, MalformedRequest) or not _is_body_short(head):
+                self._stop(error)
+            self._refusal = build_error_reply(error)
+        expects = fields.get("expect", "").lower() == "100-continue"
+        self.awaits_continue = expects and head.content_length > 0 and self._speaks_current_version()
 
     def on_body(self, body: bytes) -> None:
         """Take in a part of the body, whose whole length was admitted."""
         self._progress = True
+        self.awaits_continue = False
         if self._route is not None:
             self._body.append(body)
 
     def on_message_complete(self) -> None:
         """Put the request in line."""
         self._progress = True
-        if self.broken:
-            return
-        turn = Turn(
-            self._refusal,
-            self._route,
-            b"".join(self._body),
-            keep_alive=self._parser.should_keep_alive() and self._parser.get_http_version() == "1.1",
-            head_only=self._method == b"HEAD",
-        )
-        self.turns.append(turn)
-        self._target = b""
-        self._fields = []
-        self._body = []
-        self._route = self._refusal = None
+        keep_alive = self._parser.should_keep_alive() and self._speaks_current_version()
+        head_only = self._method == b"HEAD"
+        turn = Turn(self._refusal, self._route, b"".join(self._body), keep_alive=keep_alive, head_only=head_only)
+        self._start_over()
+        if keep_alive:
+            self.turns.append(turn)
+        else:
+            self._end(turn)
+            raise _Enough
+
+    def _speaks_current_version(self) -> bool:
+        version: str = self._parser.get_http_version()
+        return version == _VERSION
+
+    def _end(self, last: Turn) -> None:
+        self.ended = True
+        self.awaits_continue = False
+        self.turns.append(last)
+
+    def _stop(self, error: Exception) -> NoReturn:
+        self.refuse_for_good(error)
+        raise _Enough
+
+
+def _is_body_short(head: RequestHead) -> bool:
+    """Return whether a refused body ends soon, and is sent without asking."""
+    open_ended = "transfer-encoding" in head.fields or "expect" in head.fields
+    return not open_ended and head.content_length <= MAX_DISCARDED

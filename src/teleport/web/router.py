@@ -1,6 +1,5 @@
 """Decides on requests and answers them: limits first, then who may call, then the framing, then the handler."""
 
-import logging
 from collections.abc import Callable, Iterable
 from datetime import timedelta
 from http import HTTPStatus
@@ -10,10 +9,8 @@ from teleport.errors import LimitExceeded, NotFound, TooLarge, Unauthenticated
 from teleport.web.call import JSON, Call, Peer, Reply, RequestHead, Route
 from teleport.web.connection import HttpConnection
 from teleport.web.connections import Connections
-from teleport.web.errors import MalformedRequest, build_error_reply
+from teleport.web.errors import MalformedRequest
 from teleport.web.limits import RateLimiter
-
-_LOGGER = logging.getLogger(__name__)
 
 ANONYMOUS_IDLE = timedelta(seconds=15)
 AUTHENTICATED_IDLE = timedelta(seconds=120)
@@ -87,15 +84,10 @@ class Router:
         return route
 
     async def answer(self, route: Route, call: Call) -> Reply:
-        """Return what the handler answers, or what its error becomes."""
-        try:
-            reply = await route.handler(call)
-        except Exception as error:  # noqa: BLE001 - the border: whatever it is becomes a status
-            reply = build_error_reply(error)
+        """Return what the handler answers."""
+        reply = await route.handler(call)
         if reply.free_of_charge and call.peer.anonymous:
             self._limiter.refund(call.peer.remote_addr)
-        if _LOGGER.isEnabledFor(logging.DEBUG):
-            _LOGGER.debug("%s %s %d %s", route.method, route.path, reply.status, call.peer.remote_addr)
         return reply
 
 

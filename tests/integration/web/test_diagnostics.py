@@ -83,6 +83,15 @@ async def test_metrics_are_told_as_text() -> None:
     assert b"teleport_heartbeats_total 1.0" in body
 
 
+async def test_a_metric_that_breaks_costs_one_answer_and_no_connection() -> None:
+    async with run_diagnostics() as running, running.connect() as client:
+        running.metrics.process_state.set_function(lambda: 1 // 0)
+        await client.send(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert (await client.receive()).status == 500
+        await client.send(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert (await client.receive()).status == 200
+
+
 @pytest.mark.parametrize("path", ["/", "/debug/pprof", "/readyz/", "/readyz?verbose"])
 async def test_there_is_nothing_else(path: str) -> None:
     async with run_diagnostics() as running:

@@ -6,7 +6,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from support.web_server import MAX_BODY, SHORT, Rate, build_post, run_web_server
+from support.web_server import MAX_BODY, PATIENCE, SHORT, Rate, build_post, run_web_server
 from teleport.web import connection
 
 MEBIBYTE = 1024 * 1024
@@ -285,3 +285,21 @@ async def test_pipelined_requests_are_answered_in_order() -> None:
     async with run_web_server() as server, server.connect() as client:
         await client.send(b"".join(build_post("/v1/echo", b"%d" % number) for number in range(100)))
         assert [(await client.receive()).body for _ in range(100)] == [b"%d" % number for number in range(100)]
+
+
+async def test_after_the_last_request_no_other_reaches_a_handler() -> None:
+    async with run_web_server() as server, server.connect() as client:
+        await client.send(build_post("/v1/echo", b"[1]", "Connection: close"))
+        await client.send(build_post("/v1/echo", b"[2]"))
+        assert (await client.receive()).body == b"[1]"
+        assert await client.wait_closed() == b""
+    assert [call.body for call in server.operations.calls] == [b"[1]"]
+
+
+async def test_a_body_is_asked_for_when_the_peer_waits_for_that() -> None:
+    async with run_web_server() as server, server.connect() as client:
+        await client.send(build_post("/v1/echo", b"", "Content-Length: 2", "Expect: 100-continue"))
+        async with asyncio.timeout(PATIENCE):
+            assert await client.reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+        await client.send(b"{}")
+        assert (await client.receive()).body == b"{}"

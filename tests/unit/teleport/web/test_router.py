@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.clock import FakeClock
+from support.fake_transport import FakeTransport
 from teleport.web.call import Call, Peer, Reply, Route
 from teleport.web.limits import RateLimiter
 from teleport.web.router import Router
@@ -18,30 +19,6 @@ class SomeRate:
     period: timedelta = timedelta(seconds=1)
     average: int = 1000
     burst: int = 1000
-
-
-class FakeTransport(asyncio.Transport):
-    """Keeps what is written."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.written = b""
-        self._closing = False
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        self.written += bytes(data)
-
-    def is_closing(self) -> bool:
-        return self._closing
-
-    def close(self) -> None:
-        self._closing = True
-
-    def pause_reading(self) -> None:
-        """Reading is the test's business."""
-
-    def resume_reading(self) -> None:
-        """Reading is the test's business."""
 
 
 async def feed(*chunks: bytes) -> tuple[bytes, list[bytes], int]:
@@ -66,13 +43,13 @@ async def feed(*chunks: bytes) -> tuple[bytes, list[bytes], int]:
     )
     transport = FakeTransport()
     connection = router.connect(Peer("192.0.2.7"), count_closed)
-    connection.connection_made(transport)
+    transport.connect(connection)
     for chunk in chunks:
         if not transport.is_closing():
             connection.data_received(chunk)
         for _ in range(5):
             await asyncio.sleep(0)
-    connection.connection_lost(None)
+    transport.lose()
     await asyncio.sleep(0)
     return transport.written, bodies, closed
 
