@@ -5,9 +5,10 @@ claims that are looked at are read from the very bytes that were vouched for.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from teleport.errors import BadParameter, JoinRefused, Unavailable
@@ -32,6 +33,8 @@ from teleport.resources.token import Token
 
 MAX_ISSUERS = 64
 MAX_SPECS = 1000
+
+LoadKeys = Callable[[], Awaitable[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +125,7 @@ class KubernetesJudge:
         kubernetes = self._require_kubernetes()
         audiences = self._accepted_audiences(kubernetes, spec)
         if kubernetes.verification is Verification.JWKS:
-            verify_jwt(token, parse_published_keys(await kubernetes.load_cluster_keys()))
+            await _verify(token, kubernetes.load_cluster_keys, kubernetes.refresh_cluster_keys)
             _check_issuer(token, _read_own_claims(kubernetes).get("iss"))
             return read_bound_token(token, audiences)
         account = parse_status(await kubernetes.review(raw, audiences), audiences)
@@ -142,10 +145,7 @@ class KubernetesJudge:
             raise JoinRefused("no_issuer", "the token resource names no issuer")
         _check_issuer(token, spec.oidc.issuer)
         keys = self._find_issuer(spec.oidc.issuer, allow_http=spec.oidc.insecure_allow_http_issuer)
-        try:
-            verify_jwt(token, parse_published_keys(await keys.load()))
-        except UnknownKey:
-            verify_jwt(token, parse_published_keys(await keys.refresh()))
+        await _verify(token, keys.load, keys.refresh)
         return read_bound_token(token, (self._cluster_name,))
 
     def _find_issuer(self, issuer: str, *, allow_http: bool) -> OidcKeys:
@@ -183,6 +183,15 @@ class KubernetesJudge:
             raise JoinRefused("pod_terminating", f"pod {vouched.pod_name!r} is ending")
 
 
+async def _verify(token: UnverifiedJwt, load: LoadKeys, refresh: LoadKeys) -> None:
+    """Verify a token by published keys; one that names an unknown key leads to one look at the publisher."""
+    try:
+        verify_jwt(token, parse_published_keys(await load()))
+    except UnknownKey:
+        verify_jwt(token, parse_published_keys(await refresh()))
+
+
+@lru_cache(maxsize=MAX_ISSUERS)
 def parse_published_keys(text: str) -> JwkSet:
     """Return keys that somebody publishes; what is wrong with them is not the stranger's fault.
 

@@ -136,7 +136,11 @@ def test_rsa_keys_are_read_at_both_limits_of_their_size(bits: int) -> None:
     assert [key.algorithm for key in keys] == ["RS256"]
 
 
-@pytest.mark.parametrize("modulus", [2**2047, 2**2048 - 1, RSA.public_key().public_numbers().n - 1])
+@pytest.mark.parametrize(
+    "modulus",
+    [2**2047, 2**2048 - 1, RSA.public_key().public_numbers().n - 1],
+    ids=["even", "all ones", "beside a true one"],
+)
 def test_a_modulus_that_is_none_verifies_nothing(modulus: int) -> None:
     with pytest.raises(JwtError, match="signature"):
         verify(sign(build_claims()), build_jwks(build_jwk(RSA, n=encode_number(modulus))))

@@ -31,7 +31,7 @@ class FakeKubernetes:
         self.asked: list[tuple[str, ...]] = []
         self.answers: dict[str, ReviewStatus] = {}
         self.pod: Pod | None = Pod("web-0", "pod-uid", "web", is_terminating=False)
-        self.keys = build_jwks()
+        self.keys = self.published = build_jwks()
 
     def vouch_for(self, token: str, *audiences: str) -> None:
         self.answers[token] = ReviewStatus(
@@ -51,6 +51,10 @@ class FakeKubernetes:
         return self.pod
 
     async def load_cluster_keys(self) -> str:
+        return self.keys
+
+    async def refresh_cluster_keys(self) -> str:
+        self.keys = self.published
         return self.keys
 
 
@@ -229,6 +233,15 @@ async def test_keys_of_the_own_cluster_vouch_where_the_configuration_says_so() -
     assert await judging.refuse(sign(build_claims(iss="https://other"))) == "wrong_issuer"
     assert await judging.refuse(sign(build_claims(aud=[DEFAULT])), require_own_audience=True) == "wrong_audience"
     assert kubernetes.asked == []
+
+
+async def test_hostile_19_a_key_that_is_not_known_leads_to_one_look_at_the_cluster() -> None:
+    judging = Judging(kubernetes := FakeKubernetes(Verification.JWKS))
+    kubernetes.keys = build_jwks(build_jwk(RSA))
+    assert (await judging.ask(sign(build_claims(), algorithm="ES256"))).subject
+    kubernetes.published = build_jwks(build_jwk(RSA))
+    kubernetes.keys = kubernetes.published
+    assert await judging.refuse(sign(build_claims(), algorithm="ES256")) == "unknown_key"
 
 
 async def test_published_keys_that_cannot_be_used_deny_nobody() -> None:
