@@ -27,6 +27,17 @@ def build_pods_grant(refusal: str) -> str:
     return f"{create} && {_build_binding(namespace, name, 'pods', role)}"
 
 
+def build_state_grant(refusal: str, namespace: str) -> str:
+    """Return the commands that let a ServiceAccount keep Secrets in a namespace, as `build_reviews_grant` does."""
+    account_namespace, name = _find_account(refusal)
+    role = f"{name}-state"
+    return (
+        f"kubectl create role {role} --namespace={namespace} --verb=get,create,patch --resource=secrets && "
+        f"kubectl create rolebinding {role} --namespace={namespace} "
+        f"--role={role} --serviceaccount={account_namespace}:{name}"
+    )
+
+
 def _build_binding(namespace: str, name: str, suffix: str, role: str) -> str:
     return (
         f"kubectl create clusterrolebinding {namespace}-{name}-{suffix} "
