@@ -1,6 +1,6 @@
 import pytest
 
-from teleport.kube.grants import build_keys_grant, build_pods_grant, build_reviews_grant
+from teleport.kube.grants import build_keys_grant, build_pods_grant, build_reviews_grant, build_state_grant
 
 REFUSAL = 'tokenreviews is forbidden: User "system:serviceaccount:teleport:auth" cannot create resource "tokenreviews"'
 
@@ -27,3 +27,10 @@ def test_the_right_to_read_the_keys_is_granted_by_a_role_that_every_cluster_has(
 @pytest.mark.parametrize("refusal", ["no", 'User "admin" cannot', 'User "system:serviceaccount:a:b; rm -rf /" cannot'])
 def test_without_a_name_the_command_has_a_place_for_it(refusal: str) -> None:
     assert build_reviews_grant(refusal).endswith("--serviceaccount=NAMESPACE:SERVICEACCOUNT")
+
+
+def test_the_right_to_keep_state_is_for_one_namespace() -> None:
+    assert build_state_grant(REFUSAL, "agents") == (
+        "kubectl create role auth-state --namespace=agents --verb=get,create,patch --resource=secrets && "
+        "kubectl create rolebinding auth-state --namespace=agents --role=auth-state --serviceaccount=teleport:auth"
+    )
