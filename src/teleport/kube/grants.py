@@ -23,7 +23,7 @@ def build_pods_grant(refusal: str) -> str:
     """Return the commands that let a ServiceAccount look at pods, as `build_reviews_grant` does."""
     namespace, name = _find_account(refusal)
     role = f"{namespace}-{name}-pods"
-    create = f"kubectl create clusterrole {role} --verb=get,list,watch --resource=pods"
+    create = f"kubectl create clusterrole {role} --verb=get --resource=pods"
     return f"{create} && {_build_binding(namespace, name, 'pods', role)}"
 
 
@@ -36,6 +36,14 @@ def build_state_grant(refusal: str, namespace: str) -> str:
         f"kubectl create rolebinding {role} --namespace={namespace} "
         f"--role={role} --serviceaccount={account_namespace}:{name}"
     )
+
+
+def build_watch_grant(refusal: str) -> str:
+    """Return the commands that let a ServiceAccount watch pods and ServiceAccounts, as `build_reviews_grant` does."""
+    namespace, name = _find_account(refusal)
+    role = f"{namespace}-{name}-watch"
+    create = f"kubectl create clusterrole {role} --verb=get,list,watch --resource=pods,serviceaccounts"
+    return f"{create} && {_build_binding(namespace, name, 'watch', role)}"
 
 
 def _build_binding(namespace: str, name: str, suffix: str, role: str) -> str:
