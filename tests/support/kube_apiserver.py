@@ -154,13 +154,14 @@ class KubeApiServer:
         rule = {"apiGroups": [""], "resources": resources.split(","), "verbs": verbs.split(",")}
         self._create("/apis/rbac.authorization.k8s.io/v1/clusterroles", {"metadata": {"name": name}, "rules": [rule]})
 
-    def allow_state(self, namespace: str, service_account: str) -> None:
-        """Let a ServiceAccount keep Secrets in its namespace."""
+    def allow_state(self, namespace: str, service_account: str, secret: str) -> None:
+        """Let a ServiceAccount keep one Secret in its namespace; the right to create knows no names."""
         role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "state"}
-        rule = {"apiGroups": [""], "resources": ["secrets"], "verbs": ["get", "create", "patch"]}
+        secrets = {"apiGroups": [""], "resources": ["secrets"]}
+        rules = [secrets | {"verbs": ["create"]}, secrets | {"verbs": ["get", "patch"], "resourceNames": [secret]}]
         subject = {"kind": "ServiceAccount", "namespace": namespace, "name": service_account}
         path = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}"
-        self._create(f"{path}/roles", {"metadata": {"name": "state"}, "rules": [rule]})
+        self._create(f"{path}/roles", {"metadata": {"name": "state"}, "rules": rules})
         self._create(f"{path}/rolebindings", {"metadata": {"name": "state"}, "roleRef": role, "subjects": [subject]})
 
     def find_secret(self, namespace: str, name: str) -> dict[str, Any] | None:

@@ -26,6 +26,7 @@ from teleport.resources.role import SystemRole
 from teleport.web.readiness import Readiness, State
 
 NUMBERS = count()
+SECRET = "app-0-state"
 WRONG_TOKEN = "--token=a-wrong-token-of-the-test"
 
 PodFactory = Callable[..., AgentPod]
@@ -36,7 +37,7 @@ def namespace(kubernetes: KubeApiServer) -> str:
     """A namespace of its own for each test, whose ServiceAccount may keep Secrets."""
     name = f"state-{next(NUMBERS)}"
     kubernetes.create_service_account(name, "app")
-    kubernetes.allow_state(name, "app")
+    kubernetes.allow_state(name, "app", SECRET)
     return name
 
 
@@ -166,7 +167,7 @@ def test_without_the_right_no_pod_joins_and_it_does_when_the_right_is_there(
     assert auth.list_joins(pod.agent.name) == []
     assert not pod.agent.data_dir.exists()
 
-    kubernetes.allow_state(namespace, "app")
+    kubernetes.allow_state(namespace, "app", SECRET)
 
     pod.wait_for_state(joined=True)
     assert auth.list_joins(pod.agent.name) == [True]
@@ -224,12 +225,12 @@ class Replica:
 
     def trusts(self, number: int) -> bool:
         """Return whether so many authorities are trusted by what is stored."""
-        joined = read_state(self._kubernetes, self._namespace, "app-0-state").joined
+        joined = read_state(self._kubernetes, self._namespace, SECRET).joined
         return joined is not None and len(joined.trust.tls["host"]) == number
 
     def delete_secret(self) -> None:
         """Delete the Secret as the administrator."""
-        self._kubernetes.ask("DELETE", f"/api/v1/namespaces/{self._namespace}/secrets/app-0-state")
+        self._kubernetes.ask("DELETE", f"/api/v1/namespaces/{self._namespace}/secrets/{SECRET}")
 
     def change_authorities(self) -> None:
         """Let the cluster trust more than before."""
