@@ -218,6 +218,7 @@ class Replica:
             yield
             life.cancel()
             await asyncio.gather(life, return_exceptions=True)
+        await asyncio.sleep(0.5)  # the connection of a request that was cancelled needs a moment to close
 
     async def reach(self, condition: Callable[[], bool], what: str) -> None:
         """Wait until something is so."""
