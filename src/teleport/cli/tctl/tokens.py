@@ -6,7 +6,7 @@ _HERE = "teleport.cli.tctl"
 
 tokens = LazyGroup(
     name="tokens",
-    help="Invite services, list open invitations, revoke them.",
+    help="Invite services, list open invitations, revoke them, test rules.",
     commands_at={
         "add": f"{_HERE}.token_add:add",
         "ls": f"{_HERE}.token_list:list_all",

@@ -33,6 +33,8 @@ from teleport.resources.token import Token
 
 MAX_ISSUERS = 64
 MAX_SPECS = 1000
+MAX_SHOWN = 256
+"""So much of a claim goes into a message."""
 
 LoadKeys = Callable[[], Awaitable[str]]
 
@@ -97,7 +99,7 @@ class KubernetesJudge:
             vouched = await self._vouch(spec, unverified, proof.raw)
         except JwtError as error:
             raise JoinRefused(error.reason, error.message) from error
-        check_life(vouched, spec)
+        check_life(vouched.issued, vouched.expires, spec)
         check_rules(vouched.account, spec)
         if spec.verify_pod:
             await self._check_pod(vouched)
@@ -209,7 +211,7 @@ def read_reviewed_token(token: UnverifiedJwt, status: ReviewStatus, audiences: t
         pod_uid=account.pod_uid,
         audiences=account.audiences,
         issued=read_time(token.claims, "iat"),
-        expires=_require_expiry(token),
+        expires=read_expiry(token),
         token_id=_identify(token),
     )
 
@@ -221,9 +223,7 @@ def read_bound_token(token: UnverifiedJwt, audiences: tuple[str, ...]) -> Vouche
         JoinRefused: it is for another audience, of no ServiceAccount, or bound to no pod.
         JwtError: a claim is malformed or missing.
     """
-    common = tuple(audience for audience in read_audiences(token.claims) if audience in audiences)
-    if not common:
-        raise JoinRefused("wrong_audience", f"the token is for none of the audiences {', '.join(audiences)}")
+    common = find_common_audiences(read_audiences(token.claims), audiences)
     account = read_service_account(token)
     bound = token.claims.get("kubernetes.io")
     pod, owner = (_read_block(bound, name) for name in ("pod", "serviceaccount"))
@@ -236,9 +236,22 @@ def read_bound_token(token: UnverifiedJwt, audiences: tuple[str, ...]) -> Vouche
         pod_uid=read_text(pod, "uid"),
         audiences=common,
         issued=read_time(token.claims, "iat"),
-        expires=_require_expiry(token),
+        expires=read_expiry(token),
         token_id=_identify(token),
     )
+
+
+def find_common_audiences(own: tuple[str, ...], accepted: tuple[str, ...]) -> tuple[str, ...]:
+    """Return those of a token's audiences that are accepted, compared as whole texts.
+
+    Raises:
+        JoinRefused: there are none.
+    """
+    common = tuple(audience for audience in own if audience in accepted)
+    if not common:
+        shown = ", ".join(own)[:MAX_SHOWN] or "nobody"
+        raise JoinRefused("wrong_audience", f"the token is for {shown}, and accepted is {' or '.join(accepted)}")
+    return common
 
 
 def read_service_account(token: UnverifiedJwt) -> ServiceAccount:
@@ -255,7 +268,7 @@ def read_service_account(token: UnverifiedJwt) -> ServiceAccount:
     return ServiceAccount(parts[0], parts[1])
 
 
-def check_life(vouched: VouchedToken, spec: KubernetesSpec) -> None:
+def check_life(issued: datetime | None, expires: datetime, spec: KubernetesSpec) -> None:
     """Refuse a token that lives longer than the token resource allows; exactly that long is allowed.
 
     Raises:
@@ -263,10 +276,10 @@ def check_life(vouched: VouchedToken, spec: KubernetesSpec) -> None:
     """
     if spec.max_ttl is None:
         return
-    if vouched.issued is None:
+    if issued is None:
         raise JoinRefused("missing_claim", "the token does not say when it was issued")
-    if vouched.expires - vouched.issued > spec.max_ttl:
-        life = vouched.expires - vouched.issued
+    if expires - issued > spec.max_ttl:
+        life = expires - issued
         raise JoinRefused("token_ttl_too_long", f"the token lives {life}, and {spec.max_ttl} is allowed")
 
 
@@ -289,7 +302,12 @@ def _read_block(bound: object, name: str) -> Mapping[str, Any]:
     return block if isinstance(block, dict) else {}
 
 
-def _require_expiry(token: UnverifiedJwt) -> datetime:
+def read_expiry(token: UnverifiedJwt) -> datetime:
+    """Return when a token expires.
+
+    Raises:
+        JwtError: it does not say so.
+    """
     expires = read_time(token.claims, "exp")
     if expires is None:
         raise JwtError("missing_claim", "the token does not say when it expires")
