@@ -28,6 +28,8 @@ from teleport.pki.jwt import JwtError, UnverifiedJwt, check_times, read_audience
 
 USUAL_API_AUDIENCE = "https://kubernetes.default.svc"
 """What the API server's own audience starts with where nobody chose another; elsewhere it is mostly the issuer."""
+BOUND_TO = "kubernetes.io"
+"""The claim that tells what a token is bound to; one that comes from a Secret lacks it."""
 
 T = TypeVar("T")
 
@@ -63,8 +65,9 @@ class View:
 
     @property
     def own_audiences(self) -> tuple[str, ...]:
-        """Return whom the token is for; one that does not say so is for the API server."""
-        return read_audiences(self.proof.claims) or self.api_audiences
+        """Return whom the token is for; one that comes from a Secret does not say, and is for the API server."""
+        claims = self.proof.claims
+        return self.api_audiences if "aud" not in claims and BOUND_TO not in claims else read_audiences(claims)
 
 
 @dataclass(frozen=True, slots=True)
