@@ -42,6 +42,15 @@ def read_document(text: str, findings: Findings) -> "Section":
         return Section(None, "", findings)
     if not isinstance(node, yaml.MappingNode):
         raise BadParameter(f"line {_line(node)}: expected sections like teleport, auth_service or ssh_service")
+    return read_node(node, findings)
+
+
+def read_node(node: yaml.MappingNode, findings: Findings) -> "Section":
+    """Return the top level of a document that has been composed already.
+
+    Raises:
+        BadParameter: a key stands twice; the message names the line.
+    """
     for mapping in _mappings(node):
         check_unique_keys(mapping)
     return Section(node, "", findings)

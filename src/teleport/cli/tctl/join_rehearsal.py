@@ -50,7 +50,12 @@ class Verdict:
     @property
     def admits(self) -> bool:
         """Tell whether the pod would be let in, if the conditions hold."""
-        return not self.explanation.findings
+        return not self.findings
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """Return what speaks against the attempt, auth's own reason first."""
+        return self.explanation.findings
 
     @property
     def name(self) -> str:

@@ -64,7 +64,7 @@ def _is_worth_a_word(verdict: Verdict, verdicts: Sequence[Verdict]) -> bool:
 def _summarize(verdict: Verdict) -> str:
     if verdict.admits:
         return _describe_rule(verdict)
-    return ", ".join(dict.fromkeys(finding.reason for finding in verdict.explanation.findings))
+    return ", ".join(dict.fromkeys(finding.reason for finding in verdict.findings))
 
 
 def _render_verdict(verdict: Verdict, attempt: Attempt) -> str:
@@ -73,7 +73,7 @@ def _render_verdict(verdict: Verdict, attempt: Attempt) -> str:
         return f"{escape(verdict.name)} admits it, if\n{indent(conditions, '  ')}"
     shown: set[Remedy] = set()
     findings = ""
-    for finding in verdict.explanation.findings:
+    for finding in verdict.findings:
         remedy = find_remedy(finding, verdict.candidate, attempt)
         findings += f"- {finding.check}: {escape(finding.detail)} ({finding.reason})\n"
         if remedy is not None and remedy not in shown:
@@ -101,7 +101,7 @@ def _to_plain(verdict: Verdict, attempt: Attempt) -> dict[str, Any]:
         "admits": verdict.admits,
         "rule": verdict.explanation.rule,
         "conditions": list(verdict.explanation.conditions),
-        "findings": [_finding_to_plain(each, verdict, attempt) for each in verdict.explanation.findings],
+        "findings": [_finding_to_plain(each, verdict, attempt) for each in verdict.findings],
     }
 
 

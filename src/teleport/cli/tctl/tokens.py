@@ -12,6 +12,7 @@ tokens = LazyGroup(
         "ls": f"{_HERE}.token_list:list_all",
         "rm": f"{_HERE}.token_remove:remove",
         "uses": f"{_HERE}.token_uses:uses",
+        "test": f"{_HERE}.token_test:test",
     },
     aliases={"del": "rm", "list": "ls"},
 )
