@@ -12,7 +12,7 @@ import yaml
 
 from teleport.config.document import Section, read_node
 from teleport.config.findings import Findings
-from teleport.errors import BadConfiguration, BadParameter
+from teleport.errors import BadParameter
 from teleport.resources.model import parse_time
 from teleport.resources.role import SystemRole, parse_role
 
@@ -91,7 +91,7 @@ def parse_suite(node: yaml.MappingNode, origin: str) -> Suite:
     """
     findings = Findings(origin)
     try:
-        section = read_node(node, findings)
+        section = read_node(node, findings, is_original=False)
     except BadParameter as error:
         raise BadParameter(f"{origin}: {error.message}") from error
     cluster_name = section.text("cluster_name")
@@ -101,8 +101,6 @@ def parse_suite(node: yaml.MappingNode, origin: str) -> Suite:
         section.add_problem("cases", "there is no case")
     section.close()
     findings.check()
-    if findings.warnings:
-        raise BadConfiguration(findings.warnings)
     whole = tuple(each for each in cases if each is not None)
     return Suite(cluster_name or DEFAULT_CLUSTER, api_audiences or (DEFAULT_API_AUDIENCE,), whole)
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from teleport.cli.tctl.token_testing import Report, Result
 
 MAX_FILES = 64
+STDIN = "<stdin>"
 HELP = """\
     Check that token resources admit and refuse the pods that they should.
 
@@ -57,7 +58,8 @@ def test(ctx: click.Context, *, files: tuple[BinaryIO, ...], output_format: str)
         raise click.UsageError(f"more than {MAX_FILES} files", ctx)
     now = ctx.ensure_object(Session).clock.now()
     try:
-        report = run_suites(parse_files([(file.name, read_text(file, MAX_BYTES)) for file in files], now), now)
+        texts = [(getattr(file, "name", STDIN), read_text(file, MAX_BYTES)) for file in files]
+        report = run_suites(parse_files(texts, now), now)
     except BadParameter as error:
         raise click.UsageError(escape(error.message), ctx) from error
     click.echo(_render(report, output_format), nl=False)
