@@ -1,4 +1,5 @@
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -240,6 +241,18 @@ def test_what_is_no_plain_yaml_is_a_usage_error_with_the_file_and_the_line(text:
     status, output = run(text)
     assert status == 2
     assert "<stdin>: " in output
+
+
+def test_the_page_s_own_example_passes_and_prints_what_stands_there(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[5] / "docs" / "join-methods" / "kubernetes.md").read_text()
+    rules, *_, cases = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    printed = re.search(r"```console\n\$ tctl tokens test .*?\n(.*?)```", page, re.DOTALL)
+    paths = [tmp_path / "rules.yaml", tmp_path / "cases.yaml"]
+    for path, text in zip(paths, (rules, cases), strict=True):
+        path.write_text(text)
+    result = run_tctl(FakeCluster(), "tokens", "test", *(f"-f{path}" for path in paths))
+    assert printed
+    assert result.output == printed[1]
 
 
 def test_files_are_needed() -> None:
