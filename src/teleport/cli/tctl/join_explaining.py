@@ -13,7 +13,7 @@ from teleport.join.kubernetes.explaining import View, guess_api_audiences
 from teleport.pki.jwt import parse_jwt
 from teleport.resources.codec import parse_resources
 from teleport.resources.role import SystemRole
-from teleport.resources.token import Token, fill_defaults
+from teleport.resources.token import Token, fill_defaults, safe_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +81,9 @@ def _fetch(session: Session) -> tuple[str, list[Token]]:
 
 
 def _choose(tokens: Sequence[Token], name: str | None) -> list[Token]:
-    """Return the tokens that are meant; secret ones are named as lists show them."""
-    chosen = [token for token in tokens if name is None or name in (token.name, token.safe_name)]
+    """Return the tokens that are meant; a secret one may be named in full, or as lists show it."""
+    typed = {name, safe_name(name)} if name is not None else set()
+    chosen = [token for token in tokens if name is None or typed & {token.name, token.safe_name}]
     if not chosen:
         raise NotFound("there is no join token" + (" of this name; see `tctl tokens ls`" if name is not None else ""))
     return sorted(chosen, key=lambda token: token.safe_name)

@@ -1,5 +1,6 @@
 """What helps a ServiceAccount token that would be refused: a sentence, and YAML to paste where there is some. Pure."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -7,11 +8,12 @@ from typing import Any
 
 from teleport.cli.tctl.join_rehearsal import METHOD, Attempt, Candidate
 from teleport.config.duration import render_duration
-from teleport.errors import JoinRefused
+from teleport.errors import BadParameter, JoinRefused
 from teleport.join.kubernetes.explaining import Finding
 from teleport.join.kubernetes.judge import read_service_account
-from teleport.pki.jwt import JwtError, UnverifiedJwt, read_time
-from teleport.resources.model import render_time
+from teleport.join.kubernetes.spec import Rule, check_rule
+from teleport.pki.jwt import UnverifiedJwt, read_time
+from teleport.resources.model import parse_model, render_time
 from teleport.resources.role import LOCAL_SERVICE_ROLES, SystemRole
 from teleport.resources.strict_yaml import render_yaml
 
@@ -19,6 +21,10 @@ EXTENSION = timedelta(days=365)
 """By how much an expired token resource is suggested to live on."""
 POD_TOKEN_SECONDS = 600
 """The shortest life that Kubernetes gives a token."""
+
+
+_SAFE = re.compile(r"[!-~]{1,512}")
+"""Of a stranger's claims only such go into YAML that somebody pastes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +112,7 @@ def _allow_life(_candidate: Candidate, attempt: Attempt) -> Remedy | None:
 
 def _name_issuer(_candidate: Candidate, attempt: Attempt) -> Remedy | None:
     issuer = attempt.view.proof.claims.get("iss")
-    if not isinstance(issuer, str) or not issuer.startswith("https://"):
+    if not isinstance(issuer, str) or not issuer.startswith("https://") or not _SAFE.fullmatch(issuer):
         return None
     return Remedy("name the issuer in the token resource, if you trust it", _section({"oidc": {"issuer": issuer}}))
 
@@ -128,10 +134,13 @@ def _section(fields: Mapping[str, Any]) -> str:
 
 
 def _build_rule(proof: UnverifiedJwt) -> dict[str, str] | None:
+    """Return the rule for the one account, or None where no such rule can be written."""
     try:
-        return {"service_account": str(read_service_account(proof))}
-    except (JoinRefused, JwtError):
+        rule = parse_model(Rule, {"service_account": str(read_service_account(proof))}, "rule")
+        check_rule(rule, "rule")
+    except (JoinRefused, BadParameter):
         return None
+    return rule.model_dump(exclude_defaults=True)
 
 
 _Build = Callable[[Candidate, Attempt], Remedy | None]

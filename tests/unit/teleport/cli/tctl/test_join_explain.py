@@ -1,4 +1,5 @@
 import json
+import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -219,6 +220,28 @@ def test_secret_tokens_are_masked_and_named_as_of_another_method(cluster: FakeCl
     assert Token.model_validate(offered).spec.kubernetes == {"allow": [RULE]}
 
 
+@pytest.mark.parametrize("account", ["apps:\u202ebew", "apps:*", "apps:web: x", "a:b:c", "", "apps:" + "w" * 600])
+def test_no_rule_is_offered_for_an_account_that_cannot_be(cluster: FakeCluster, account: str) -> None:
+    status, answer = explain(cluster, build_proof(sub=f"system:serviceaccount:{account}"))
+    assert status == 1
+    assert not any("allow" in finding["yaml"] for finding in answer["tokens"][0]["findings"])
+
+
+def test_an_issuer_that_could_act_where_it_is_pasted_is_not_offered() -> None:
+    cluster = FakeCluster()
+    cluster.add(build_token(section={"type": "oidc", "oidc": {"issuer": "https://another.example.com"}}))
+    for issuer in ("http://issuer.example.com", "https://\u202eelpmaxe", "https://a b", 7, None):
+        assert find_remedy(cluster, build_proof(iss=issuer), "wrong_issuer") is None
+
+
+def test_a_secret_token_that_auth_masks_is_found_by_its_whole_name(cluster: FakeCluster) -> None:
+    cluster.add_token("*" * 24 + SECRET[24:])
+    for name in (SECRET, "*" * 24 + SECRET[24:]):
+        assert [each["token"] for each in explain(cluster, build_proof(), f"--token={name}")[1]["tokens"]] == [
+            "*" * 24 + SECRET[24:]
+        ]
+
+
 def test_networks_and_limits_of_uses_are_conditions() -> None:
     cluster = FakeCluster()
     limits = TokenLimits.model_validate({"allow_cidrs": ["192.0.2.0/24"], "max_uses": 3})
@@ -280,11 +303,12 @@ def test_what_is_no_token_is_refused_and_not_repeated(
 def test_claims_of_any_shape_do_not_stop_the_explanation_and_cannot_steer_a_terminal(cluster: FakeCluster) -> None:
     for changes in (
         {"sub": 7, "aud": 8, "exp": "soon", "iat": [], "kubernetes.io": []},
+        {"sub": "system:serviceaccount:apps:\u202ebew", "iss": "https://\u202eelpmaxe"},
         {"sub": "\x1b[2J" * 1000, "aud": ["\x1b[2J"], "iss": "\n- forged", "kubernetes.io": {"pod": {"name": "\x1b"}}},
     ):
         result = run_tctl(cluster, "join", "explain", "--token-file=-", stdin=build_proof(**changes))
         assert result.exit_code == 1
-        assert "\x1b" not in result.stdout
+        assert not re.search("[\x1b\u202e]", result.stdout)
         assert "\n- forged" not in result.stdout
         assert explain(cluster, build_proof(**changes))[0] == 1
 
