@@ -8,7 +8,14 @@ from typing import Protocol
 
 from teleport.clock import Clock
 from teleport.kube.errors import Forbidden, NoAnswer
-from teleport.kube.grants import build_keys_grant, build_pods_grant, build_reviews_grant
+from teleport.kube.grants import (
+    Account,
+    Grant,
+    build_keys_grant,
+    build_pods_grant,
+    build_reviews_grant,
+    find_account,
+)
 from teleport.kube.objects import Pod
 from teleport.kube.published_keys import PublishedKeys
 from teleport.kube.reviewer import MAX_IN_FLIGHT, ReviewApi, TokenReviewer
@@ -134,12 +141,13 @@ class KubernetesAccess:
             return await self._keys.refresh()
 
     @contextmanager
-    def _followed(self, kind: str, build_grant: Callable[[str], str]) -> Iterator[None]:
+    def _followed(self, kind: str, build_grant: Callable[[Account], Grant]) -> Iterator[None]:
         """Report and log what becomes of the questions of one kind."""
         try:
             yield
         except Forbidden as error:
-            self._missing[kind] = f"{error.detail}; to grant it: {build_grant(error.detail)}"
+            command = build_grant(find_account(error.detail)).command
+            self._missing[kind] = f"{error.detail}; to grant it: {command}"
             self._tell()
             raise
         except NoAnswer as error:

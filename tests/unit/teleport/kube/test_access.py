@@ -9,7 +9,7 @@ from support.clock import FakeClock
 from teleport.kube.access import KubernetesAccess
 from teleport.kube.errors import Forbidden, NoAnswer
 from teleport.kube.objects import Pod
-from teleport.kube.published_keys import REFRESH_PAUSE
+from teleport.kube.published_keys import FAILURE_PAUSE, REFRESH_PAUSE
 from teleport.kube.token_review import ReviewStatus
 
 POD = Pod("web-0", "pod-uid", "web", is_terminating=False)
@@ -96,7 +96,7 @@ async def test_hostile_23_an_answer_of_another_kind_does_not_hide_what_is_missin
     asking.api.failure = None
     await asking.access.review("a", ("example.com",))
     assert asking.reports[-1] is not None
-    assert "--verb=get,list,watch --resource=pods" in asking.reports[-1]
+    assert "--verb=get --resource=pods" in asking.reports[-1]
 
 
 async def test_hostile_20_an_api_that_is_down_is_logged_once_and_its_return_too(
@@ -122,6 +122,19 @@ async def test_the_cluster_s_keys_are_kept_and_looked_at_anew_where_one_is_unkno
     assert await asking.access.refresh_cluster_keys() == "keys 1"
     asking.clock.advance(2 * REFRESH_PAUSE)
     assert {await asking.access.refresh_cluster_keys() for _ in range(100)} == {"keys 2"}
+
+
+async def test_hostile_23_the_missing_right_to_read_the_keys_is_reported_too() -> None:
+    asking = Asking()
+    asking.api.failure = forbid("jwks")
+    with pytest.raises(Forbidden):
+        await asking.access.load_cluster_keys()
+    assert asking.reports[-1] is not None
+    assert "--clusterrole=system:service-account-issuer-discovery" in asking.reports[-1]
+    asking.api.failure = None
+    asking.clock.advance(2 * FAILURE_PAUSE)
+    await asking.access.load_cluster_keys()
+    assert asking.reports[-1] is None
 
 
 async def test_the_client_is_closed_with_it() -> None:
