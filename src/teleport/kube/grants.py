@@ -1,13 +1,17 @@
-"""What an administrator types, or applies, so that a ServiceAccount may ask what it is refused: the least that is enough."""
+"""What an administrator types or applies, so that a ServiceAccount may ask what it was refused, and nothing else."""
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from teleport.errors import BadParameter
+
 RBAC = "rbac.authorization.k8s.io"
 
-_ACCOUNT = re.compile(r'User "system:serviceaccount:([a-z0-9-]+):([a-z0-9.-]+)"')
+_USERNAME = re.compile(r"system:serviceaccount:([a-z0-9-]{1,63}):([a-z0-9.-]{1,253})")
+_REFUSED = re.compile(rf'User "{_USERNAME.pattern}"')
+_NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +88,25 @@ class Grant:
 
 def find_account(refusal: str) -> Account:
     """Return the account that the API server's refusal names, or places for its names."""
-    found = _ACCOUNT.search(refusal)
+    found = _REFUSED.search(refusal)
     return Account(found[1], found[2]) if found else Account()
+
+
+def parse_username(username: str) -> Account | None:
+    """Return the account of a user name, or None if it is of no ServiceAccount."""
+    found = _USERNAME.fullmatch(username)
+    return Account(found[1], found[2]) if found else None
+
+
+def parse_namespace(text: str) -> str:
+    """Read the name of a namespace, which becomes part of commands (RFC 1123, a label).
+
+    Raises:
+        BadParameter: it is none.
+    """
+    if not _NAMESPACE.fullmatch(text):
+        raise BadParameter(f"{text[:64]!r} is no name of a namespace")
+    return text
 
 
 def build_reviews_grant(account: Account) -> Grant:
