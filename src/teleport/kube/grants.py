@@ -28,10 +28,10 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """What a role allows of one kind of object."""
+    """What a role allows of some kinds of objects of one API group."""
 
     verbs: tuple[str, ...]
-    resource: str
+    resources: tuple[str, ...]
     group: str = ""
 
 
@@ -64,9 +64,9 @@ class Grant:
         )
         if self.rule is None:
             return bind
-        resource = f"{self.rule.resource}.{self.rule.group}" if self.rule.group else self.rule.resource
-        verbs = ",".join(self.rule.verbs)
-        return f"kubectl create {kind} {self.name}{where} --verb={verbs} --resource={resource} && {bind}"
+        group = f".{self.rule.group}" if self.rule.group else ""
+        verbs, resources = ",".join(self.rule.verbs), ",".join(name + group for name in self.rule.resources)
+        return f"kubectl create {kind} {self.name}{where} --verb={verbs} --resource={resources} && {bind}"
 
     def build_manifests(self) -> list[dict[str, Any]]:
         """Return the same as objects to apply."""
@@ -82,7 +82,7 @@ class Grant:
         }
         if self.rule is None:
             return [binding]
-        rule = {"apiGroups": [self.rule.group], "resources": [self.rule.resource], "verbs": list(self.rule.verbs)}
+        rule = {"apiGroups": [self.rule.group], "resources": list(self.rule.resources), "verbs": list(self.rule.verbs)}
         return [{"apiVersion": f"{RBAC}/v1", "kind": kind, "metadata": metadata, "rules": [rule]}, binding]
 
 
@@ -116,7 +116,7 @@ def build_reviews_grant(account: Account) -> Grant:
 
 def build_least_reviews_grant(account: Account) -> Grant:
     """Return the right to review tokens and no other."""
-    return Grant(account, "tokenreviews", rule=Rule(("create",), "tokenreviews", "authentication.k8s.io"))
+    return Grant(account, "tokenreviews", rule=Rule(("create",), ("tokenreviews",), "authentication.k8s.io"))
 
 
 def build_keys_grant(account: Account) -> Grant:
@@ -126,17 +126,14 @@ def build_keys_grant(account: Account) -> Grant:
 
 def build_pods_grant(account: Account, namespace: str = "") -> Grant:
     """Return the right to look at one pod, which `verify_pod` needs."""
-    return Grant(account, "pods", rule=Rule(("get",), "pods"), namespace=namespace)
+    return Grant(account, "pods", rule=Rule(("get",), ("pods",)), namespace=namespace)
 
 
 def build_watch_grant(account: Account, namespace: str = "") -> Grant:
-    """Return the right to watch pods, which `bind_to_pod` needs."""
-    return Grant(account, "pod-watch", rule=Rule(("get", "list", "watch"), "pods"), namespace=namespace)
-
-
-def build_accounts_grant(account: Account, namespace: str = "") -> Grant:
-    """Return the right to look at one ServiceAccount, which `bind_to_pod` needs."""
-    return Grant(account, "serviceaccounts", rule=Rule(("get",), "serviceaccounts"), namespace=namespace)
+    """Return the right to watch pods and ServiceAccounts, which `bind_to_pod` needs."""
+    return Grant(
+        account, "watch", rule=Rule(("get", "list", "watch"), ("pods", "serviceaccounts")), namespace=namespace
+    )
 
 
 def build_all_manifests(grants: Sequence[Grant]) -> list[dict[str, Any]]:

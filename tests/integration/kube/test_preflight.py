@@ -86,7 +86,6 @@ def test_what_is_missing_and_what_is_not_are_told_apart(preflight: Preflight) ->
         "verification": "missing",
         "get pods": "optional",
         "watch pods": "optional",
-        "get serviceaccounts": "optional",
         "other rights": "ok",
     }
 

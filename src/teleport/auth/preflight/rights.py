@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import product
 
 from teleport.auth.preflight.check import Check, Plan, Status
 from teleport.auth.preflight.facts import Answers, OwnToken, Right
@@ -11,7 +12,6 @@ from teleport.kube.grants import (
     RBAC,
     Account,
     Grant,
-    build_accounts_grant,
     build_keys_grant,
     build_least_reviews_grant,
     build_pods_grant,
@@ -34,19 +34,18 @@ class Need:
 
     name: str
     setting: str
-    verbs: tuple[str, ...]
-    resource: str
     build_grant: Callable[[Account, str], Grant]
 
     def list_rights(self, place: str) -> list[Right]:
         """Return what must be granted in a namespace."""
-        return [Right(verb, self.resource, namespace=place) for verb in self.verbs]
+        rule = self.build_grant(Account(), place).rule
+        pairs = product(rule.resources, rule.verbs) if rule is not None else ()
+        return [Right(verb, resource, namespace=place) for resource, verb in pairs]
 
 
 NEEDS = (
-    Need("get pods", "verify_pod", ("get",), "pods", build_pods_grant),
-    Need("watch pods", "bind_to_pod", ("get", "list", "watch"), "pods", build_watch_grant),
-    Need("get serviceaccounts", "bind_to_pod", ("get",), "serviceaccounts", build_accounts_grant),
+    Need("get pods", "verify_pod", build_pods_grant),
+    Need("watch pods", "bind_to_pod", build_watch_grant),
 )
 
 
@@ -108,12 +107,12 @@ def _explain(answers: Answers) -> str:
 def judge_need(need: Need, answers: Answers, own: OwnToken, plan: Plan, place: str) -> Check:
     """Say whether a setting could be used for the pods of one namespace."""
     name = f"{need.name} in {place}" if place else need.name
-    found = {right.verb: answers.rights[right] for right in need.list_rights(place)}
-    lacking = [verb for verb, answer in found.items() if not _is_granted(answer)]
+    found = {right: answers.rights[right] for right in need.list_rights(place)}
+    lacking = [f"{right.verb} {right.resource}" for right, answer in found.items() if not _is_granted(answer)]
     if not lacking:
         return Check(name, Status.OK, f"granted, for {need.setting}")
     unknown = next((answer.detail for answer in found.values() if isinstance(answer, NoAnswer)), "")
-    finding = unknown or f"may not {', '.join(lacking)} {need.resource}"
+    finding = unknown or f"may not {', '.join(lacking)}"
     if need.setting not in plan.settings:
         return Check(name, Status.OPTIONAL, f"{finding}; only needed for {need.setting}")
     return Check(name, Status.MISSING, finding, grant=need.build_grant(_name_account(own), place))

@@ -2,7 +2,6 @@ import pytest
 
 from teleport.kube.grants import (
     Account,
-    build_accounts_grant,
     build_all_manifests,
     build_keys_grant,
     build_least_reviews_grant,
@@ -45,9 +44,12 @@ def test_verify_pod_needs_no_more_than_to_get_pods() -> None:
     )
 
 
-def test_bind_to_pod_needs_to_watch_pods_and_to_get_service_accounts() -> None:
-    assert "--verb=get,list,watch --resource=pods " in build_watch_grant(AUTH).command
-    assert "--verb=get --resource=serviceaccounts " in build_accounts_grant(AUTH).command
+def test_bind_to_pod_needs_to_watch_pods_and_service_accounts() -> None:
+    create, _, bind = build_watch_grant(AUTH).command.partition(" && ")
+    assert (
+        create == "kubectl create clusterrole teleport-auth-watch --verb=get,list,watch --resource=pods,serviceaccounts"
+    )
+    assert bind.endswith("--clusterrole=teleport-auth-watch --serviceaccount=teleport:auth")
 
 
 def test_in_one_namespace_a_role_is_enough() -> None:

@@ -22,7 +22,7 @@ from teleport.kube.objects import AccessAnswer
 from teleport.kube.token_review import ReviewStatus
 
 JWKS = build_plan(Verification.JWKS)
-GET_PODS, WATCH_PODS, GET_ACCOUNTS = NEEDS
+GET_PODS, WATCH_PODS = NEEDS
 
 
 def test_each_right_is_asked_about_once_in_each_namespace() -> None:
@@ -116,12 +116,11 @@ def test_what_a_setting_needs_is_missing_only_where_the_setting_is_used(need: Ne
     assert "--namespace=apps" in missing.grant.command
 
 
-def test_one_verb_that_is_lacking_is_named() -> None:
+def test_what_is_lacking_is_named_and_nothing_else() -> None:
     plan = build_plan(Verification.TOKENREVIEW, "bind_to_pod")
-    answers = build_answers(plan, denied=(Right("watch", "pods"),))
-    assert judge_need(WATCH_PODS, answers, OWN, plan, "").finding == "may not watch pods"
+    answers = build_answers(plan, denied=(Right("watch", "pods"), Right("list", "serviceaccounts")))
+    assert judge_need(WATCH_PODS, answers, OWN, plan, "").finding == "may not watch pods, list serviceaccounts"
     assert judge_need(GET_PODS, answers, OWN, plan, "").status is Status.OK
-    assert judge_need(GET_ACCOUNTS, answers, OWN, plan, "").status is Status.OK
 
 
 def test_a_right_that_nobody_could_tell_of_counts_as_lacking() -> None:
