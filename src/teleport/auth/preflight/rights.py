@@ -77,25 +77,27 @@ def _judge_spare_reviews(answers: Answers) -> Check:
     """Say whether there is a right that the mode makes no use of."""
     if _is_granted(answers.rights[REVIEW]):
         finding = "granted, and not used in mode jwks"
-        return Check("token reviews", Status.WARNING, finding, "set verification: tokenreview, which sees more")
+        return Check(
+            "token reviews", Status.WARNING, finding, "set verification: tokenreview, which sees more, or revoke it"
+        )
     return Check("token reviews", Status.OPTIONAL, "not granted, and not needed in mode jwks")
 
 
 def judge_keys(answers: Answers, own: OwnToken, plan: Plan) -> Check:
     """Say whether the keys by which tokens are signed can be read, and which issuer they are of."""
-    problem = next((answer for answer in (answers.keys, answers.issuer) if isinstance(answer, NoAnswer)), None)
     is_needed = plan.verification is Verification.JWKS
-    if problem is None and is_needed and own.issuer != answers.issuer:
-        finding = (
-            f"are of the issuer {answers.issuer}, and the own token, whose issuer pods must have, of {own.issuer!r}"
-        )
+    keys, issuer = answers.keys, answers.issuer
+    if isinstance(keys, NoAnswer):
+        if not is_needed:
+            return Check("cluster keys", Status.OPTIONAL, f"{keys.detail}; only needed in mode jwks")
+        grant = build_keys_grant(_name_account(own)) if isinstance(keys, Forbidden) else None
+        return Check("cluster keys", Status.MISSING, keys.detail, grant=grant)
+    if isinstance(issuer, NoAnswer):
+        return Check("cluster keys", Status.WARNING, f"can be read, but not whose they are: {issuer.detail}")
+    if is_needed and own.issuer != issuer:
+        finding = f"the issuer is {issuer}; pods must have that of the own token, {own.issuer!r}"
         return Check("cluster keys", Status.MISSING, finding, "mount a projected ServiceAccount token that is fresh")
-    if problem is None:
-        return Check("cluster keys", Status.OK, f"can be read; the issuer is {answers.issuer}")
-    if not is_needed:
-        return Check("cluster keys", Status.OPTIONAL, f"{problem.detail}; only needed in mode jwks")
-    grant = build_keys_grant(_name_account(own)) if isinstance(problem, Forbidden) else None
-    return Check("cluster keys", Status.MISSING, problem.detail, grant=grant)
+    return Check("cluster keys", Status.OK, f"can be read; the issuer is {issuer}")
 
 
 def _explain(answers: Answers) -> str:
@@ -113,9 +115,10 @@ def judge_need(need: Need, answers: Answers, own: OwnToken, plan: Plan, place: s
         return Check(name, Status.OK, f"granted, for {need.setting}")
     unknown = next((answer.detail for answer in found.values() if isinstance(answer, NoAnswer)), "")
     finding = unknown or f"may not {', '.join(lacking)}"
+    grant = None if unknown else need.build_grant(_name_account(own), place)
     if need.setting not in plan.settings:
         return Check(name, Status.OPTIONAL, f"{finding}; only needed for {need.setting}")
-    return Check(name, Status.MISSING, finding, grant=need.build_grant(_name_account(own), place))
+    return Check(name, Status.MISSING, finding, grant=grant)
 
 
 def judge_excess(answers: Answers) -> Check:

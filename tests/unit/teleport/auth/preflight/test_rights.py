@@ -4,7 +4,7 @@ import pytest
 
 from support.preflight_facts import FORBIDDEN, OWN, build_answers, build_plan
 from teleport.auth.preflight.check import Status
-from teleport.auth.preflight.facts import Answers, Right
+from teleport.auth.preflight.facts import Right
 from teleport.auth.preflight.rights import (
     EXCESS,
     NEEDS,
@@ -79,12 +79,15 @@ def test_in_mode_jwks_a_right_to_review_is_more_than_is_used() -> None:
     assert judge_reviews(build_answers(), OWN, JWKS).status is Status.WARNING
 
 
-@pytest.mark.parametrize("answers", [build_answers(keys=FORBIDDEN), build_answers(issuer=FORBIDDEN)])
-def test_in_mode_jwks_the_keys_and_the_issuer_must_be_readable(answers: Answers) -> None:
-    check = judge_keys(answers, OWN, JWKS)
+def test_in_mode_jwks_the_keys_must_be_readable() -> None:
+    check = judge_keys(build_answers(keys=FORBIDDEN), OWN, JWKS)
     assert check.status is Status.MISSING
     assert check.grant is not None
     assert "system:service-account-issuer-discovery" in check.grant.command
+
+
+def test_an_issuer_that_cannot_be_read_keeps_nothing_from_working() -> None:
+    assert judge_keys(build_answers(issuer=FORBIDDEN), OWN, JWKS).status is Status.WARNING
 
 
 def test_keys_that_cannot_be_used_ask_for_no_rights() -> None:
@@ -128,7 +131,7 @@ def test_a_right_that_nobody_could_tell_of_counts_as_lacking() -> None:
     answers = build_answers(plan)
     rights = {**answers.rights, Right("get", "pods"): NoAnswer("too busy")}
     check = judge_need(GET_PODS, replace(answers, rights=rights), OWN, plan, "")
-    assert (check.status, check.finding) == (Status.MISSING, "too busy")
+    assert (check.status, check.finding, check.grant) == (Status.MISSING, "too busy", None)
 
 
 @pytest.mark.parametrize("right", EXCESS)
