@@ -203,5 +203,5 @@ def _list_conditions(spec: KubernetesSpec, view: View, vouched: VouchedToken) ->
     if view.cluster_name not in vouched.audiences:
         yield f"{vouched.audiences[0]!r} is the API server's own audience"
     if spec.verify_pod or spec.bind_to_pod:
-        yield f"pod {vouched.pod_name!r} is there with the UID {vouched.pod_uid}, and is not ending"
+        yield f"pod {vouched.pod_name!r} is there with the UID {vouched.pod_uid}, and neither finished nor ending"
     yield "no other key has shown it before"

@@ -81,6 +81,7 @@ SECTIONS: dict[str, dict[str, Any]] = {
     "own audience": {"require_own_audience": True},
     "short life": {"max_token_ttl": "30m"},
     "pod verified": {"verify_pod": True},
+    "pod bound": {"bind_to_pod": True},
     "static_jwks": STATIC,
     "long life": STATIC | {"max_token_ttl": "8760h"},
     "other keys": OTHER_KEYS,
@@ -115,7 +116,8 @@ class FaithfulKubernetes:
             authenticated=True, username=claims["sub"], uid="uid", groups=groups, extra=extra, audiences=common
         )
 
-    async def get_pod(self, _namespace: str, _name: str) -> Pod | None:
+    async def get_pod(self, _namespace: str, _name: str, *, watched: bool) -> Pod | None:
+        assert watched in {False, True}
         return Pod("web-0", "pod-uid", "web", is_terminating=False)
 
     async def load_cluster_keys(self) -> str:
@@ -229,7 +231,8 @@ def test_the_nearest_rule_is_told_with_what_differs() -> None:
     [
         ("in_cluster", "sound", "the API server of auth's cluster vouches for it"),
         ("in_cluster", "for the API server", f"{API!r} is the API server's own audience"),
-        ("pod verified", "sound", "pod 'web-0' is there with the UID pod-uid, and is not ending"),
+        ("pod verified", "sound", "pod 'web-0' is there with the UID pod-uid, and neither finished nor ending"),
+        ("pod bound", "sound", "pod 'web-0' is there with the UID pod-uid, and neither finished nor ending"),
         ("oidc", "sound", f"a key that {ISSUER} publishes has signed it"),
         ("static_jwks", "sound", "no other key has shown it before"),
     ],
