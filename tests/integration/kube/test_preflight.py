@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from support.kube_apiserver import ADMIN_TOKEN, ISSUER, KubeApiServer, find_kubectl
 from support.processes import run_program
@@ -125,6 +126,12 @@ def test_rights_in_one_namespace_are_none_in_another(preflight: Preflight) -> No
     assert preflight.read("--verify-pod", "--namespace=apps")["ready"]
     assert not preflight.read("--verify-pod", "--namespace=jobs")["ready"]
     assert not preflight.read("--verify-pod")["ready"]
+
+
+def test_json_and_yaml_say_the_same(preflight: Preflight) -> None:
+    status, output = preflight.run("--format=yaml")
+    assert status == 1
+    assert yaml.safe_load(output) == preflight.read()
 
 
 def test_mode_jwks_needs_no_right(preflight: Preflight) -> None:

@@ -12,7 +12,7 @@ from teleport.auth.preflight.check import Plan
 from teleport.auth.preflight.facts import KubeFacts, load_facts
 from teleport.auth.preflight.report import PreflightReport, build_report
 from teleport.auth.preflight.rights import list_rights
-from teleport.cli.output import render_json
+from teleport.cli.output import render_documents, render_json
 from teleport.cli.params import format_option, parsed
 from teleport.cli.tctl.preflight_text import render_report, to_plain
 from teleport.cli.tctl.session import Session, TctlCommand
@@ -25,7 +25,6 @@ from teleport.errors import BadParameter, NotFound
 from teleport.kube.access import Verification
 from teleport.kube.api_server import ApiServer
 from teleport.kube.grants import parse_namespace
-from teleport.resources.strict_yaml import render_yaml
 
 _OUTSIDE = (
     "this is no pod, and no configuration names an API server: run it in the auth server's pod, as with kubectl exec,"
@@ -105,7 +104,7 @@ def _show(report: PreflightReport, plan: Plan, output_format: str) -> None:
     elif output_format == "json":
         click.echo(render_json(to_plain(report, plan)))
     else:
-        click.echo(render_yaml(to_plain(report, plan)), nl=False)
+        click.echo(render_documents([to_plain(report, plan)]), nl=False)
 
 
 def _load_auth_settings(named: str | None) -> AuthSettings:
