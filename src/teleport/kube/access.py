@@ -137,11 +137,8 @@ class KubernetesAccess:
         Raises:
             Unavailable: the API server does not answer, or does not let auth ask.
         """
-        if watched:
-            following = self._followed("watching pods", build_watch_grant)
-        else:
-            following = self._followed("pods", build_pods_grant, partial(self.get_pod, namespace, name))
-        with following:
+        again = partial(self.get_pod, namespace, name, watched=watched)
+        with self._followed("pods", build_watch_grant if watched else build_pods_grant, again):
             return await self._api.get_pod(namespace, name)
 
     async def get_service_account(self, namespace: str, name: str) -> ServiceAccountObject | None:
@@ -150,7 +147,8 @@ class KubernetesAccess:
         Raises:
             Unavailable: see `get_pod`.
         """
-        with self._followed("watching serviceaccounts", build_watch_grant):
+        again = partial(self.get_service_account, namespace, name)
+        with self._followed("serviceaccounts", build_watch_grant, again):
             return await self._api.get_service_account(namespace, name)
 
     async def follow(self, kind: ObjectKind[T], namespace: str) -> AsyncGenerator[Listing[T] | ObjectChange[T], None]:
