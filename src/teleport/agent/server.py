@@ -18,7 +18,15 @@ from teleport.api.client import Client, open_client
 from teleport.api.messages import Document
 from teleport.clock import Clock
 from teleport.config.settings import Settings
-from teleport.errors import AccessDenied, BadParameter, MembershipEnded, StorageError, TeleportError, TrustError, Unavailable
+from teleport.errors import (
+    AccessDenied,
+    BadParameter,
+    MembershipEnded,
+    StorageError,
+    TeleportError,
+    TrustError,
+    Unavailable,
+)
 from teleport.pki.leaf import parse_leaf
 from teleport.resources.address import Address
 from teleport.resources.role import SystemRole
