@@ -192,6 +192,8 @@ class Agent:
     auth_server: Address
     flags: Sequence[str] = ()
     roles: str = "node"
+    runner: Sequence[str] = ()
+    """What runs it, where it is not run as it is."""
     process: Process = field(init=False)
 
     def __post_init__(self) -> None:
@@ -236,6 +238,7 @@ class Agent:
     def start(self, *flags: str) -> "Agent":
         """Start it, with flags instead of those it was made with if any are given."""
         self.process.arguments = (
+            *self.runner,
             "teleport",
             "start",
             f"--roles={self.roles}",
