@@ -109,6 +109,19 @@ def test_a_role_that_no_token_grants_leaves_the_others_at_work(
     assert_untold(auth, "a-wrong-token-of-the-test", agents=[agent])
 
 
+def test_a_token_for_fewer_roles_is_used_once_and_what_is_lacking_is_said(
+    auth: AuthServer, pin: str, make_agent: AgentFactory
+) -> None:
+    token = auth.add_token("node", limits={"max_uses": 1})
+    agent = make_agent(auth, f"--token={token}", f"--ca-pin={pin}", name="modest", roles="node,db").start()
+
+    agent.process.wait_for_log("does not cover role Db; let its token be for that role too")
+
+    auth.wait_for_record(agent.name)
+    assert auth.list_joins(agent.name) == [True]
+    assert "auth refused the join" not in agent.process.log
+
+
 def test_several_services_of_a_process_join_once(auth: AuthServer, pin: str, make_agent: AgentFactory) -> None:
     roles = "node,app,discovery,windowsdesktop"
 

@@ -24,6 +24,27 @@ def is_possible() -> bool:
     return subprocess.run([*UNSHARE, "mount -t tmpfs none /var/run"], capture_output=True, check=False).returncode == 0
 
 
+def write_pod_files(kubernetes: KubeApiServer, namespace: str, folder: Path, replica: str = "app-0") -> dict[str, str]:
+    """Write what Kubernetes mounts into a pod of the ServiceAccount `app`, and return its environment."""
+    folder.mkdir(parents=True)
+    (folder / "token").write_text(kubernetes.request_token(namespace, "app", []))
+    (folder / "ca.crt").write_bytes(kubernetes.ca_file.read_bytes())
+    host, _, port = kubernetes.url.removeprefix("https://").partition(":")
+    return {
+        "KUBERNETES_SERVICE_HOST": host,
+        "KUBERNETES_SERVICE_PORT": port,
+        "KUBE_NAMESPACE": namespace,
+        "TELEPORT_REPLICA_NAME": replica,
+        "RELEASE_NAME": "agents",
+    }
+
+
+def read_state(kubernetes: KubeApiServer, namespace: str, name: str) -> AgentState:
+    """Return what stands in a Secret; nothing if there is none."""
+    found = kubernetes.find_secret(namespace, name) or {}
+    return parse_items({key: base64.b64decode(value) for key, value in found.get("data", {}).items()})
+
+
 class AgentPod:
     """An agent as the replica of a release, in a pod whose disk is its own.
 
@@ -42,18 +63,8 @@ class AgentPod:
         self.agent = agent
         self.namespace = namespace
         self.secret_name = f"{replica}-state"
-        folder.mkdir(parents=True)
-        (folder / "token").write_text(kubernetes.request_token(namespace, "app", []))
-        (folder / "ca.crt").write_bytes(kubernetes.ca_file.read_bytes())
+        agent.process.environment |= write_pod_files(kubernetes, namespace, folder, replica)
         agent.runner = (*UNSHARE, MOUNTED, str(folder), TARGET)
-        host, _, port = kubernetes.url.removeprefix("https://").partition(":")
-        agent.process.environment |= {
-            "KUBERNETES_SERVICE_HOST": host,
-            "KUBERNETES_SERVICE_PORT": port,
-            "KUBE_NAMESPACE": namespace,
-            "TELEPORT_REPLICA_NAME": replica,
-            "RELEASE_NAME": "agents",
-        }
 
     def find_secret(self) -> dict[str, Any] | None:
         """Return the Secret as the administrator sees it, or None if there is none."""
@@ -61,8 +72,7 @@ class AgentPod:
 
     def read_state(self) -> AgentState:
         """Return what stands in the Secret."""
-        found = self.find_secret() or {}
-        return parse_items({name: base64.b64decode(value) for name, value in found.get("data", {}).items()})
+        return read_state(self._kubernetes, self.namespace, self.secret_name)
 
     def wait_for_state(self, *, joined: bool) -> AgentState:
         """Wait until the Secret holds an identity, or the keys that shall become one."""
@@ -71,10 +81,6 @@ class AgentPod:
             f"Secret {self.secret_name} holds {'an identity' if joined else 'keys'}",
         )
         return self.read_state()
-
-    def delete_secret(self) -> None:
-        """Delete the Secret as the administrator."""
-        self._kubernetes.ask("DELETE", f"/api/v1/namespaces/{self.namespace}/secrets/{self.secret_name}")
 
     def write_secret(self, **data: str) -> None:
         """Make the Secret as the administrator, with something else in it."""

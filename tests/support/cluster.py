@@ -109,10 +109,10 @@ class AuthServer:
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    def add_token(self, roles: str = "node") -> str:
+    def add_token(self, roles: str = "node", **spec_fields: Any) -> str:
         """Make a token for some roles and return it."""
         name = generate_token_name()
-        spec = {"roles": roles.split(",")}
+        spec = {"roles": roles.split(","), **spec_fields}
         document = {"kind": "token", "version": "v2", "metadata": {"name": name}, "spec": spec}
         self.create(document)
         return name
