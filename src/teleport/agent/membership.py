@@ -13,7 +13,7 @@ from teleport.api.client import Client, build_identity_context
 from teleport.api.messages import HostCertificatesRequest, TrustBundleRequest
 from teleport.api.operations import HOST_CERTIFICATES, TRUST_BUNDLE
 from teleport.api.trust import KnownAuthority
-from teleport.errors import AccessDenied, TeleportError
+from teleport.errors import AccessDenied, MembershipEnded, TeleportError
 from teleport.resources.role import SystemRole
 
 logger = logging.getLogger(__name__)
@@ -72,11 +72,14 @@ class Membership:
 
         Raises:
             AccessDenied: neither the identity nor the token covers the role.
+        MembershipEnded: this process is a member no longer.
         """
         if role in self._joined.certificates:
             return
         try:
             await self._request(client, role)
+        except MembershipEnded:
+            raise
         except AccessDenied as refusal:
             if joiner is None or not self._may_join_again:
                 raise AccessDenied(f"{refusal.message}; {_ADVICE}") from refusal

@@ -11,7 +11,7 @@ from teleport.agent.secret_place import SecretPlace
 from teleport.agent.state import StateStore
 from teleport.errors import BadParameter, CompareFailed, StorageError, Unavailable
 from teleport.kube.errors import Forbidden, NoAnswer
-from teleport.kube.grants import build_state_grant
+from teleport.kube.grants import build_state_grant, find_account
 from teleport.kube.objects import Secret
 from teleport.kube.secret_apply import SecretApply
 
@@ -137,7 +137,7 @@ class SecretState:
         try:
             yield
         except Forbidden as error:
-            grant = build_state_grant(error.detail, self._place.namespace)
+            grant = build_state_grant(find_account(error.detail), self._place.namespace).command
             raise Unavailable(
                 f"cannot keep the agent's state in {self.place}: {error.detail}; to grant it: {grant}",
                 error.retry_after,

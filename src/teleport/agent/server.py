@@ -18,7 +18,15 @@ from teleport.api.client import Client, open_client
 from teleport.api.messages import Document
 from teleport.clock import Clock
 from teleport.config.settings import Settings
-from teleport.errors import AccessDenied, BadParameter, StorageError, TeleportError, TrustError, Unavailable
+from teleport.errors import (
+    AccessDenied,
+    BadParameter,
+    MembershipEnded,
+    StorageError,
+    TeleportError,
+    TrustError,
+    Unavailable,
+)
 from teleport.pki.leaf import parse_leaf
 from teleport.resources.address import Address
 from teleport.resources.role import SystemRole
@@ -82,6 +90,19 @@ class Agent:
             StorageError: the state cannot be read or written.
         """
         joined = await self._obtain_identity()
+        while True:
+            try:
+                await self._live(joined)
+            except* MembershipEnded:
+                logger.warning("auth has ended the membership of host %s; joining anew", joined.host_id)
+            joined = await self._join_anew()
+
+    async def _live(self, joined: Joined) -> None:
+        """Be a member until cancelled.
+
+        Raises:
+            ExceptionGroup: of `MembershipEnded`, or of what nobody expected.
+        """
         membership = Membership(
             joined, states=self._states, hostname=self._settings.nodename, is_new=self._has_joined_now
         )
@@ -108,11 +129,21 @@ class Agent:
             logger.info("using the identity of host %s from before; a token is not needed", state.joined.host_id)
             self._report_state(None)
             return state.joined
+        return await self._join_with(state.pending_keys or generate_keys())
+
+    async def _join_anew(self) -> Joined:
+        """Forget who this process was, and become somebody else."""
+        for service in self._services:
+            service.certified = False
+            self._readiness.fail(service.component, "the process joins anew")
+        return await self._join_with(generate_keys())
+
+    async def _join_with(self, keys: Keys) -> Joined:
+        """Join with keys that are remembered before anybody sees them."""
         if self._joiner is None:
             raise BadParameter(
-                "this process has not joined a cluster yet and has no token: set teleport.join_params (or --token)"
+                "this process is no member of a cluster and has no token: set teleport.join_params (or --token)"
             )
-        keys = state.pending_keys or generate_keys()
         await self._reach_state(lambda: self._states.store(AgentState(pending_keys=keys)))
         return await self._join(self._joiner, keys)
 
@@ -163,6 +194,8 @@ class Agent:
                 for service in self._services:
                     await self._certify(membership, client, service)
                 await membership.follow_trust(client)
+            except MembershipEnded:
+                raise
             except TeleportError as error:
                 self._report(self._explain(error))
                 failed = True
@@ -179,6 +212,8 @@ class Agent:
             return
         try:
             await membership.certify(client, service.role, self._joiner)
+        except MembershipEnded:
+            raise
         except AccessDenied as error:
             problem = f"service {service.component} cannot start: {explain_failure(error)}"
             logger.error("%s", problem)  # noqa: TRY400 - for operators, without a trace

@@ -185,7 +185,7 @@ async def test_without_the_right_the_role_that_helps_is_named() -> None:
     with pytest.raises(Unavailable) as refusal:
         await start(api).load()
     assert 'cannot get resource "secrets"' in refusal.value.message
-    assert "kubectl create role app-state --namespace=ns --verb=get,create,patch" in refusal.value.message
+    assert "kubectl create role ns-app-state --namespace=ns --verb=get,create,patch" in refusal.value.message
     assert "--serviceaccount=ns:app" in refusal.value.message
 
 

@@ -7,12 +7,20 @@ import pytest
 from support.auth import SECRET, InProcessAuth, build_host
 from support.auth_client import InProcessClient, InProcessJoiner, RememberedState
 from support.virtual_time import run_in_virtual_time, seconds
-from teleport.agent.identity import AgentState, build_joined, generate_keys
+from teleport.agent.identity import AgentState, Joined, build_joined, generate_keys
 from teleport.agent.joining import VersionRefused
 from teleport.agent.membership import Membership
 from teleport.agent.server import INSTANCE, STATE, Agent
 from teleport.config.settings import ServiceSettings, Settings
-from teleport.errors import BadParameter, ConnectionFailed, JoinRefused, StorageError, TrustError, Unavailable
+from teleport.errors import (
+    BadParameter,
+    ConnectionFailed,
+    JoinRefused,
+    MembershipEnded,
+    StorageError,
+    TrustError,
+    Unavailable,
+)
 from teleport.resources.address import Address
 from teleport.resources.role import SystemRole
 from teleport.web.readiness import Readiness, State
@@ -221,3 +229,58 @@ def test_trouble_is_told_with_what_to_do() -> None:
         return living
 
     assert "is of another cluster" in run_in_virtual_time(work()).readiness.report().text
+
+
+async def test_a_process_whose_membership_has_ended_joins_anew_as_somebody_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    living = await start()
+    living.states.state = before = await join_before(living)
+    lives: list[Joined] = []
+
+    async def live(joined: Joined) -> None:
+        lives.append(joined)
+        if len(lives) == 1:
+            raise ExceptionGroup("tasks", [MembershipEnded("its pod has ended"), MembershipEnded("its pod has ended")])
+        raise ExceptionGroup("tasks", [StorageError("ends the test")])
+
+    monkeypatch.setattr(living.agent, "_live", live)
+    with pytest.raises(ExceptionGroup, match="tasks"):
+        await living.agent.run()
+    assert before.joined is not None
+    assert lives[0] == before.joined
+    assert lives[1].host_id != before.joined.host_id
+    assert living.states.history == [AgentState(pending_keys=living.joiner.keys[0])]
+    assert living.joiner.keys[0] != before.joined.keys[SystemRole.INSTANCE]
+
+
+async def test_without_a_token_the_end_of_the_membership_is_the_end_of_the_process(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    living = await start(has_token=False)
+    living.states.state = await join_before(living)
+
+    async def live(_: Joined) -> None:
+        raise ExceptionGroup("tasks", [MembershipEnded("its pod has ended")])
+
+    monkeypatch.setattr(living.agent, "_live", live)
+    with pytest.raises(BadParameter, match="no member of a cluster"):
+        await living.agent.run()
+
+
+@pytest.mark.parametrize("operation", ["host_certificates", "trust_bundle"])
+def test_the_end_of_the_membership_is_not_waited_out(operation: str) -> None:
+    async def work() -> None:
+        living = await start()
+        joined = await living.agent._obtain_identity()
+        membership = Membership(joined, states=living.states, hostname="web-1")
+        client = InProcessClient(living.auth, build_host(NODE, APP))
+        if operation == "trust_bundle":
+            for service in living.agent._services:
+                service.certified = True
+        client.fail_next(MembershipEnded("its pod has ended"))
+        with pytest.raises(MembershipEnded):
+            await living.agent._keep_membership(membership, client)
+        assert client.names() == [operation]
+
+    run_in_virtual_time(work())
