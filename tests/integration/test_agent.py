@@ -39,7 +39,7 @@ def test_an_agent_without_identity_or_token_says_what_it_lacks(auth: AuthServer,
     agent = make_agent(auth, name="empty").start()
 
     assert agent.process.wait_for_end() == 1
-    assert "has not joined a cluster yet and has no token" in agent.process.log
+    assert "is no member of a cluster and has no token" in agent.process.log
 
 
 def test_goodbye_removes_the_records_at_once(auth: AuthServer, pin: str, make_agent: AgentFactory) -> None:
