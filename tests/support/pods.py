@@ -1,0 +1,270 @@
+"""The cluster of `examples/02-kubernetes` in real pods: its auth server, and agents that want to join."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from support.fresh_host import ROOT
+from support.kind import PATIENCE, PAUSE, Document, Kubernetes
+from support.processes import wait_until
+from teleport.resources.strict_yaml import render_yaml
+from teleport.version import VERSION
+
+EXAMPLE = ROOT / "examples" / "02-kubernetes"
+CLUSTER_NAME = "example.com"
+IMAGE_NAME = f"teleport:{VERSION}"
+"""What the manifests name."""
+ACCOUNT = "teleport-app-service"
+TOKEN_FOLDER = "/var/run/secrets/tokens"
+TOKEN_FILE = "join-sa-token"
+RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
+
+
+def load_manifests(name: str) -> dict[str, Document]:
+    """Return the objects of a file of the example by their kinds."""
+    documents = yaml.safe_load_all((EXAMPLE / name).read_text())
+    return {document["kind"]: document for document in documents}
+
+
+@dataclass(frozen=True, slots=True)
+class Auth:
+    """The auth server of `auth.yaml`."""
+
+    kubernetes: Kubernetes
+
+    NAMESPACE = "teleport"
+    DEPLOYMENT = "deployment/teleport-auth"
+
+    def start(self) -> None:
+        """Make it, and wait until it is ready."""
+        self.kubernetes.kubectl("apply", f"--filename={EXAMPLE / 'auth.yaml'}")
+        self.wait_until_ready()
+
+    def restart(self) -> None:
+        """Start it again with the image that the node has now."""
+        self.kubernetes.kubectl("rollout", "restart", f"--namespace={self.NAMESPACE}", self.DEPLOYMENT)
+        self.wait_until_ready()
+
+    def wait_until_ready(self) -> None:
+        """Wait until its readiness tells of nothing."""
+        self.kubernetes.kubectl("rollout", "status", f"--namespace={self.NAMESPACE}", self.DEPLOYMENT, "--timeout=180s")
+
+    def wait_until_not_ready(self) -> None:
+        """Wait until its readiness tells of something, and Kubernetes has seen that."""
+        self.kubernetes.kubectl(
+            "wait", "--for=condition=Ready=false", f"--namespace={self.NAMESPACE}", f"pod/{self.pod}", "--timeout=120s"
+        )
+
+    @property
+    def pod(self) -> str:
+        """Return the name of its pod."""
+        query = ("get", "pods", f"--namespace={self.NAMESPACE}", "--output=name")
+        return self.kubernetes.kubectl(*query).strip().removeprefix("pod/")
+
+    def run(self, *command: str, stdin: str | None = None) -> str:
+        """Run a command in its pod, which must succeed; return what it printed."""
+        inside = ("exec", "--stdin", f"--namespace={self.NAMESPACE}", self.DEPLOYMENT, "--", *command)
+        return self.kubernetes.kubectl(*inside, stdin=stdin)
+
+    def tctl(self, *arguments: str, stdin: str | None = None) -> str:
+        """Run `tctl` there, which must succeed."""
+        return self.run("tctl", *arguments, stdin=stdin)
+
+    @property
+    def log(self) -> str:
+        """Return what it has said."""
+        return self.kubernetes.get_log(self.NAMESPACE, self.DEPLOYMENT)
+
+    @property
+    def pin(self) -> str:
+        """Return the pin of the CA that signs."""
+        lines = self.tctl("status").splitlines()
+        return next(line.split()[-1] for line in lines if line.startswith("CA pin"))
+
+    def create_token(self, name: str, *accounts: str, **section: Any) -> None:
+        """Store a token resource that admits these ServiceAccounts, given as namespace:name."""
+        rules = [{"service_account": account} for account in accounts]
+        spec = {"roles": ["App"], "join_method": "kubernetes", "kubernetes": {"allow": rules, **section}}
+        document = {"kind": "token", "version": "v2", "metadata": {"name": name}, "spec": spec}
+        self.tctl("create", "--force", stdin=render_yaml(document))
+
+    def read_audit(self, event: str) -> list[dict[str, Any]]:
+        """Return the events of one name in the audit file."""
+        events = map(json.loads, self.run("cat", "/var/lib/teleport/audit.jsonl").splitlines())
+        return [each for each in events if each["event"] == event]
+
+    def list_joins(self, node_name: str) -> list[dict[str, Any]]:
+        """Return what the audit file says of a host's attempts to join, in their order."""
+        return [each for each in self.read_audit("instance.join") if each.get("node_name") == node_name]
+
+    def wait_for_reason(self, node_name: str, reason: str) -> None:
+        """Wait until the audit file tells that a host was refused, and why."""
+
+        def look() -> bool:
+            return any(each.get("reason") == reason for each in self.list_joins(node_name))
+
+        wait_until(look, f"audit tells of {node_name}: {reason}", pause=PAUSE, patience=PATIENCE)
+
+    def list_processes(self) -> list[str]:
+        """Return the host names of all processes that have joined and are alive."""
+        return [each["spec"]["hostname"] for each in json.loads(self.tctl("inventory", "ls", "--format=json"))]
+
+    def list_services(self, kind: str) -> list[str]:
+        """Return the host names of the services of a kind, as `apps`."""
+        return [each["spec"]["hostname"] for each in json.loads(self.tctl("get", kind, "--format=json"))]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentPod:
+    """A pod as `agent.yaml` describes it, with a name of its own and what a test changes."""
+
+    name: str
+    namespace: str
+    token_name: str
+    pin: str
+    account: str = ACCOUNT
+    audience: str = CLUSTER_NAME
+    """Of the projected token; empty is the API server's own."""
+    token_secret: str = ""
+    """The Secret that holds the token which the pod shows in place of a projected one."""
+    sections: Mapping[str, Any] = field(default_factory=dict)
+    """Of the configuration, in place of the manifest's."""
+    waits: bool = False
+    """Whether it starts only when it is told to."""
+
+    GO = "/var/lib/teleport/go"
+
+    def build(self) -> tuple[Document, Document]:
+        """Return the pod and the ConfigMap that it reads."""
+        manifests = load_manifests("agent.yaml")
+        config = {"metadata": self._build_metadata(), "data": {"teleport.yaml": self._build_config(manifests)}}
+        spec = manifests["Deployment"]["spec"]["template"]["spec"]
+        spec["serviceAccountName"] = self.account
+        container = spec["containers"][0]
+        container["volumeMounts"] = [mount for mount in container["volumeMounts"] if mount["name"] != "ca"]
+        if self.waits:
+            start = f"until [ -e {self.GO} ]; do sleep 0.1; done; exec teleport start"
+            container["command"] = ["sh", "-c", start]
+            del container["livenessProbe"]
+        spec["volumes"] = [volume for volume in spec["volumes"] if volume["name"] not in ("ca", "join-sa-token")]
+        spec["volumes"].append({"name": "join-sa-token", **self._build_token_volume()})
+        next(volume for volume in spec["volumes"] if volume["name"] == "config")["configMap"]["name"] = self.name
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": self._build_metadata(), "spec": spec}
+        return {"apiVersion": "v1", "kind": "ConfigMap", **config}, pod
+
+    def _build_metadata(self) -> Document:
+        return {"name": self.name, "namespace": self.namespace}
+
+    def _build_config(self, manifests: Mapping[str, Document]) -> str:
+        config = yaml.safe_load(manifests["ConfigMap"]["data"]["teleport.yaml"])
+        config["teleport"]["ca_pin"] = self.pin
+        config["teleport"]["join_params"]["token_name"] = self.token_name
+        return render_yaml(config | dict(self.sections))
+
+    def _build_token_volume(self) -> Document:
+        if self.token_secret:
+            items = [{"key": "token", "path": TOKEN_FILE}]
+            return {"secret": {"secretName": self.token_secret, "items": items}}
+        source: Document = {"path": TOKEN_FILE, "expirationSeconds": 600}
+        if self.audience:
+            source["audience"] = self.audience
+        return {"projected": {"sources": [{"serviceAccountToken": source}]}}
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """A namespace of its own for one test, in which pods want to join, and the token resource that admits them."""
+
+    auth: Auth
+    namespace: str
+    pin: str
+
+    @property
+    def kubernetes(self) -> Kubernetes:
+        return self.auth.kubernetes
+
+    @property
+    def token_name(self) -> str:
+        return f"token-{self.namespace}"
+
+    def create(self) -> None:
+        """Make the namespace, in which only confined pods may run, and its ServiceAccount."""
+        metadata = {"name": self.namespace, "labels": RESTRICTED}
+        self.kubernetes.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
+        self.create_account(ACCOUNT)
+
+    def remove(self) -> None:
+        """Remove the namespace with all that is in it; nobody waits for that."""
+        everything = ("pods", "--all", f"--namespace={self.namespace}", "--force", "--grace-period=0", "--wait=false")
+        self.kubernetes.kubectl("delete", *everything)
+        self.kubernetes.kubectl("delete", "namespace", self.namespace, "--wait=false")
+
+    def create_account(self, name: str) -> None:
+        """Make a ServiceAccount."""
+        metadata = {"name": name, "namespace": self.namespace}
+        self.kubernetes.apply({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata})
+
+    def admit(self, *accounts: str, **section: Any) -> None:
+        """Store the token resource; without accounts it admits the one of this namespace."""
+        self.auth.create_token(self.token_name, *(accounts or (f"{self.namespace}:{ACCOUNT}",)), **section)
+
+    def start(self, name: str, **changes: Any) -> str:
+        """Start an agent in a pod and return the pod's name, which is its own in the whole cluster."""
+        named = f"{name}-{self.namespace}"
+        pod = AgentPod(name=named, namespace=self.namespace, token_name=self.token_name, pin=self.pin, **changes)
+        self.kubernetes.apply(*pod.build())
+        return named
+
+    def wait_until_running(self, pod: str) -> None:
+        """Wait until a pod's container runs."""
+        running = "--for=jsonpath={.status.phase}=Running"
+        self.kubernetes.kubectl("wait", running, f"pod/{pod}", f"--namespace={self.namespace}", "--timeout=120s")
+
+    def wait_until_joined(self, pod: str) -> None:
+        """Wait until a pod is ready, which it is when it has joined, and is listed with its application."""
+        self.kubernetes.wait_until_pod_ready(self.namespace, pod)
+        assert pod in self.auth.list_processes()
+        assert pod in self.auth.list_services("apps")
+
+    def assert_refused(self, pod: str, reason: str, *says: str) -> None:
+        """The pod's log tells what to do, audit tells why, and nothing of the pod is listed anywhere."""
+        log = self.kubernetes.wait_for_log(self.namespace, pod, "cannot join: auth refused the join")
+        for text in says:
+            assert text in log
+        assert "eyJ" not in log
+        self.auth.wait_for_reason(pod, reason)
+        assert not any(event["success"] for event in self.auth.list_joins(pod))
+        assert pod not in self.auth.list_processes()
+        assert pod not in self.auth.list_services("apps")
+
+    def read_token(self, pod: str) -> str:
+        """Return the token that a pod shows, as somebody who may run commands in it can."""
+        command = ("exec", pod, f"--namespace={self.namespace}", "--", "cat", f"{TOKEN_FOLDER}/{TOKEN_FILE}")
+        return self.kubernetes.kubectl(*command)
+
+    def request_token(self, *flags: str) -> str:
+        """Return a token for auth's audience from the API server."""
+        command = ("create", "token", ACCOUNT, f"--namespace={self.namespace}", f"--audience={CLUSTER_NAME}")
+        return self.kubernetes.kubectl(*command, *flags).strip()
+
+    def request_pod_token(self, pod: str) -> str:
+        """Return a token that is bound to a pod, as the kubelet requests it."""
+        uid = self.kubernetes.get("pod", pod, self.namespace)["metadata"]["uid"]
+        return self.request_token("--bound-object-kind=Pod", f"--bound-object-name={pod}", f"--bound-object-uid={uid}")
+
+    def keep(self, token: str) -> str:
+        """Put a token into a Secret, so that a pod can show it; return the Secret's name."""
+        metadata = {"name": "kept", "namespace": self.namespace}
+        self.kubernetes.apply(
+            {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": {"token": token}}
+        )
+        return "kept"
+
+
+def read_commands(page: Path) -> list[str]:
+    """Return the commands that a page of the documentation tells its readers to type, in their order."""
+    return [line.removeprefix("$ ") for line in page.read_text().splitlines() if line.startswith("$ ")]
