@@ -16,7 +16,8 @@ from pytest_kind import KindCluster
 from support.container_image import build_image, find_build_obstacle
 from support.fresh_host import ROOT
 from support.kind import CLUSTER, NODE_IMAGE, Kubernetes, delete_leftover, find_kind_obstacle
-from support.pods import IMAGE_NAME, Auth, Tenant
+from support.pod_auth import IMAGE_NAME, Auth
+from support.pods import Tenant
 
 ARTEFACTS = ROOT / "var" / "e2e"
 RUNNING: pytest.StashKey[Kubernetes] = pytest.StashKey()

@@ -1,23 +1,15 @@
-"""The cluster of `examples/02-kubernetes` in real pods: its auth server, and agents that want to join."""
+"""Agents in real pods, as `examples/02-kubernetes` describes them, each with what a test changes."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import yaml
 
-from support.fresh_host import ROOT
-from support.kind import PATIENCE, PAUSE, Document, Kubernetes
-from support.processes import wait_until
+from support.kind import Document, Kubernetes
+from support.pod_auth import CLUSTER_NAME, EXAMPLE, Auth
 from teleport.resources.strict_yaml import render_yaml
-from teleport.version import VERSION
 
-EXAMPLE = ROOT / "examples" / "02-kubernetes"
-CLUSTER_NAME = "example.com"
-IMAGE_NAME = f"teleport:{VERSION}"
-"""What the manifests name."""
 ACCOUNT = "teleport-app-service"
 TOKEN_FOLDER = "/var/run/secrets/tokens"
 TOKEN_FILE = "join-sa-token"
@@ -28,94 +20,6 @@ def load_manifests(name: str) -> dict[str, Document]:
     """Return the objects of a file of the example by their kinds."""
     documents = yaml.safe_load_all((EXAMPLE / name).read_text())
     return {document["kind"]: document for document in documents}
-
-
-@dataclass(frozen=True, slots=True)
-class Auth:
-    """The auth server of `auth.yaml`."""
-
-    kubernetes: Kubernetes
-
-    NAMESPACE = "teleport"
-    DEPLOYMENT = "deployment/teleport-auth"
-
-    def start(self) -> None:
-        """Make it, and wait until it is ready."""
-        self.kubernetes.kubectl("apply", f"--filename={EXAMPLE / 'auth.yaml'}")
-        self.wait_until_ready()
-
-    def restart(self) -> None:
-        """Start it again with the image that the node has now."""
-        self.kubernetes.kubectl("rollout", "restart", f"--namespace={self.NAMESPACE}", self.DEPLOYMENT)
-        self.wait_until_ready()
-
-    def wait_until_ready(self) -> None:
-        """Wait until its readiness tells of nothing."""
-        self.kubernetes.kubectl("rollout", "status", f"--namespace={self.NAMESPACE}", self.DEPLOYMENT, "--timeout=180s")
-
-    def wait_until_not_ready(self) -> None:
-        """Wait until its readiness tells of something, and Kubernetes has seen that."""
-        self.kubernetes.kubectl(
-            "wait", "--for=condition=Ready=false", f"--namespace={self.NAMESPACE}", f"pod/{self.pod}", "--timeout=120s"
-        )
-
-    @property
-    def pod(self) -> str:
-        """Return the name of its pod."""
-        query = ("get", "pods", f"--namespace={self.NAMESPACE}", "--output=name")
-        return self.kubernetes.kubectl(*query).strip().removeprefix("pod/")
-
-    def run(self, *command: str, stdin: str | None = None) -> str:
-        """Run a command in its pod, which must succeed; return what it printed."""
-        inside = ("exec", "--stdin", f"--namespace={self.NAMESPACE}", self.DEPLOYMENT, "--", *command)
-        return self.kubernetes.kubectl(*inside, stdin=stdin)
-
-    def tctl(self, *arguments: str, stdin: str | None = None) -> str:
-        """Run `tctl` there, which must succeed."""
-        return self.run("tctl", *arguments, stdin=stdin)
-
-    @property
-    def log(self) -> str:
-        """Return what it has said."""
-        return self.kubernetes.get_log(self.NAMESPACE, self.DEPLOYMENT)
-
-    @property
-    def pin(self) -> str:
-        """Return the pin of the CA that signs."""
-        lines = self.tctl("status").splitlines()
-        return next(line.split()[-1] for line in lines if line.startswith("CA pin"))
-
-    def create_token(self, name: str, *accounts: str, **section: Any) -> None:
-        """Store a token resource that admits these ServiceAccounts, given as namespace:name."""
-        rules = [{"service_account": account} for account in accounts]
-        spec = {"roles": ["App"], "join_method": "kubernetes", "kubernetes": {"allow": rules, **section}}
-        document = {"kind": "token", "version": "v2", "metadata": {"name": name}, "spec": spec}
-        self.tctl("create", "--force", stdin=render_yaml(document))
-
-    def read_audit(self, event: str) -> list[dict[str, Any]]:
-        """Return the events of one name in the audit file."""
-        events = map(json.loads, self.run("cat", "/var/lib/teleport/audit.jsonl").splitlines())
-        return [each for each in events if each["event"] == event]
-
-    def list_joins(self, node_name: str) -> list[dict[str, Any]]:
-        """Return what the audit file says of a host's attempts to join, in their order."""
-        return [each for each in self.read_audit("instance.join") if each.get("node_name") == node_name]
-
-    def wait_for_reason(self, node_name: str, reason: str) -> None:
-        """Wait until the audit file tells that a host was refused, and why."""
-
-        def look() -> bool:
-            return any(each.get("reason") == reason for each in self.list_joins(node_name))
-
-        wait_until(look, f"audit tells of {node_name}: {reason}", pause=PAUSE, patience=PATIENCE)
-
-    def list_processes(self) -> list[str]:
-        """Return the host names of all processes that have joined and are alive."""
-        return [each["spec"]["hostname"] for each in json.loads(self.tctl("inventory", "ls", "--format=json"))]
-
-    def list_services(self, kind: str) -> list[str]:
-        """Return the host names of the services of a kind, as `apps`."""
-        return [each["spec"]["hostname"] for each in json.loads(self.tctl("get", kind, "--format=json"))]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -236,8 +140,7 @@ class Tenant:
         for text in says:
             assert text in log
         assert "eyJ" not in log
-        self.auth.wait_for_reason(pod, reason)
-        assert not any(event["success"] for event in self.auth.list_joins(pod))
+        assert not any(event["success"] for event in self.auth.wait_for_reason(pod, reason))
         assert pod not in self.auth.list_processes()
         assert pod not in self.auth.list_services("apps")
 
@@ -263,8 +166,3 @@ class Tenant:
             {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": {"token": token}}
         )
         return "kept"
-
-
-def read_commands(page: Path) -> list[str]:
-    """Return the commands that a page of the documentation tells its readers to type, in their order."""
-    return [line.removeprefix("$ ") for line in page.read_text().splitlines() if line.startswith("$ ")]

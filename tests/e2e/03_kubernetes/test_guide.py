@@ -7,7 +7,7 @@ import yaml
 
 from support.fresh_host import ROOT
 from support.kind import Kubernetes
-from support.pods import EXAMPLE, Auth, read_commands
+from support.pod_auth import EXAMPLE, Auth
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -27,6 +27,11 @@ OF_THE_ORIGINAL = (
 """The steps of the original's guide that need neither proxy nor chart; the page must have them word for word."""
 
 
+def read_commands() -> list[str]:
+    """Return the commands that the page tells its readers to type, in their order."""
+    return [line.removeprefix("$ ") for line in PAGE.read_text().splitlines() if line.startswith("$ ")]
+
+
 @pytest.fixture
 def cleaned_up(auth: Auth) -> Iterator[None]:
     """Leave nothing behind, also when a command fails."""
@@ -36,13 +41,13 @@ def cleaned_up(auth: Auth) -> Iterator[None]:
 
 
 def test_the_page_has_the_original_s_steps() -> None:
-    commands = read_commands(PAGE)
+    commands = read_commands()
     assert [command for command in commands if command in OF_THE_ORIGINAL] == list(OF_THE_ORIGINAL)
 
 
 @pytest.mark.usefixtures("cleaned_up")
 def test_every_command_of_the_page_does_what_it_says(kubernetes: Kubernetes, auth: Auth) -> None:
-    printed = {command: kubernetes.run_shell(command, EXAMPLE) for command in read_commands(PAGE)}
+    printed = {command: kubernetes.run_shell(command, EXAMPLE) for command in read_commands()}
 
     stored = yaml.safe_load(printed[OF_THE_ORIGINAL[3]])
     written = yaml.safe_load((EXAMPLE / "token.yaml").read_text())

@@ -3,11 +3,13 @@
 import json
 import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
 from support.kind import PATIENCE, PAUSE, Kubernetes
-from support.pods import EXAMPLE, AgentPod, Auth, Tenant
+from support.pod_auth import EXAMPLE, Auth
+from support.pods import AgentPod, Tenant
 from support.processes import wait_until
 
 pytestmark = pytest.mark.timeout(900)
@@ -16,36 +18,38 @@ BINDING = "teleport-auth"
 READYZ = "import urllib.request; print(urllib.request.urlopen('http://127.0.0.1:3000/readyz').read().decode())"
 
 
-@pytest.fixture
-def auth_without_the_right(auth: Auth) -> Iterator[Auth]:
-    """The auth server whose ServiceAccount may not review tokens any more."""
+@contextmanager
+def without_the_right_to_review(auth: Auth) -> Iterator[None]:
+    """Take from auth's ServiceAccount the right to review tokens, for the time of a block."""
     auth.kubernetes.kubectl("delete", "clusterrolebinding", BINDING)
-    yield auth
-    auth.kubernetes.kubectl("apply", f"--filename={EXAMPLE / 'auth.yaml'}")
+    try:
+        yield
+    finally:
+        auth.kubernetes.kubectl("apply", f"--filename={EXAMPLE / 'auth.yaml'}")
 
 
 def test_hostile_23_without_the_right_to_ask_pods_wait_and_the_log_has_the_command_that_helps(
-    tenant: Tenant, auth: Auth, request: pytest.FixtureRequest
+    tenant: Tenant, auth: Auth
 ) -> None:
     tenant.admit()
     joined = tenant.start("joined")
     tenant.wait_until_joined(joined)
-    request.getfixturevalue("auth_without_the_right")
 
-    late = tenant.start("late")
-    tenant.kubernetes.wait_for_log(tenant.namespace, late, "cannot join: auth may not ask Kubernetes")
-    auth.wait_until_not_ready()
-    assert auth.list_joins(late) == []
-    assert "cannot" not in tenant.kubernetes.get_log(tenant.namespace, joined)
+    with without_the_right_to_review(auth):
+        late = tenant.start("late")
+        tenant.kubernetes.wait_for_log(tenant.namespace, late, "cannot join: auth may not ask Kubernetes")
+        auth.wait_until_not_ready()
+        assert auth.list_joins(late) == []
+        assert "cannot" not in tenant.kubernetes.get_log(tenant.namespace, joined)
 
-    (command,) = set(re.findall(r"kubectl create clusterrolebinding.*", auth.log))
-    (name,) = re.findall(r"clusterrolebinding (\S+)", command)
-    tenant.kubernetes.run_shell(command, EXAMPLE)
-    try:
-        tenant.wait_until_joined(late)
-        auth.wait_until_ready()
-    finally:
-        tenant.kubernetes.kubectl("delete", "clusterrolebinding", name)
+        (command,) = set(re.findall(r"kubectl create clusterrolebinding.*", auth.log))
+        (name,) = re.findall(r"clusterrolebinding (\S+)", command)
+        tenant.kubernetes.run_shell(command, EXAMPLE)
+        try:
+            tenant.wait_until_joined(late)
+            auth.wait_until_ready()
+        finally:
+            tenant.kubernetes.kubectl("delete", "clusterrolebinding", name)
     assert len(auth.list_joins(joined)) == 1
 
 

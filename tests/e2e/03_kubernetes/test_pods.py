@@ -24,6 +24,14 @@ def test_a_pod_with_the_api_server_s_audience_joins_unless_the_own_one_is_requir
     tenant.wait_until_joined(tenant.start("app", audience=""))
 
 
+@pytest.mark.parametrize("namespace", ["teleport", "of the tenant"])
+def test_where_these_pods_run_others_may_not_have_rights_that_they_do_without(tenant: Tenant, namespace: str) -> None:
+    chosen = namespace if namespace == "teleport" else tenant.namespace
+    done = tenant.kubernetes.try_kubectl("run", "free", "--image=nginx", f"--namespace={chosen}", "--dry-run=server")
+    assert done.returncode != 0
+    assert 'violates PodSecurity "restricted' in done.stderr
+
+
 def test_a_pod_of_another_namespace_is_refused(tenant: Tenant) -> None:
     tenant.admit(f"elsewhere:{ACCOUNT}")
     pod = tenant.start("app")
