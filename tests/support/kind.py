@@ -138,6 +138,10 @@ class Kubernetes:
         """Tell the container of a pod to end; the kubelet starts the next one. The API server is not asked."""
         self.run_on_node(*CONTAINERD, "tasks", "kill", "--signal=SIGTERM", self.find_container(namespace, pod))
 
+    def freeze_container(self, namespace: str, pod: str) -> None:
+        """Let the processes of a pod hang, so that they cannot even end."""
+        self.run_on_node(*CONTAINERD, "tasks", "pause", self.find_container(namespace, pod))
+
     def read_log_file(self, namespace: str, pod: str) -> str:
         """Return what the containers of a pod have said; the API server is not asked."""
         return self.run_on_node("sh", "-c", f"cat /var/log/pods/{namespace}_{pod}_*/teleport/*.log")

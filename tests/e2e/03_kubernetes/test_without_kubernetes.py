@@ -1,4 +1,7 @@
-"""Kubernetes does not let auth ask, or is not there: nobody is denied for that, and those who have joined go on."""
+"""Kubernetes does not let auth ask, or is not there: nobody is denied for that, and those who have joined go on.
+
+It is the last file of this folder: a control plane takes its time after an outage.
+"""
 
 import json
 import re
