@@ -6,13 +6,15 @@ from typing import Any
 
 import yaml
 
-from support.kind import Document, Kubernetes
+from support.kind import PATIENCE, PAUSE, Document, Kubernetes
 from support.pod_auth import CLUSTER_NAME, EXAMPLE, Auth
+from support.processes import wait_until
 from teleport.resources.strict_yaml import render_yaml
 
 ACCOUNT = "teleport-app-service"
 TOKEN_FOLDER = "/var/run/secrets/tokens"
 TOKEN_FILE = "join-sa-token"
+READYZ = "import urllib.request; urllib.request.urlopen('http://127.0.0.1:3000/readyz')"
 RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
 
 
@@ -133,6 +135,18 @@ class Tenant:
         self.kubernetes.wait_until_pod_ready(self.namespace, pod)
         assert pod in self.auth.list_processes()
         assert pod in self.auth.list_services("apps")
+
+    def restart(self, pod: str) -> None:
+        """End a pod's container, and wait until the kubelet's next one is ready; the API server is not asked."""
+        self.kubernetes.end_container(self.namespace, pod)
+
+        def is_ready() -> bool:
+            return (
+                "using the identity of host" in self.kubernetes.read_log_file(self.namespace, pod)
+                and self.kubernetes.try_in_pod(self.namespace, pod, "python3", "-c", READYZ).returncode == 0
+            )
+
+        wait_until(is_ready, f"{pod} is ready again", pause=PAUSE, patience=PATIENCE)
 
     def assert_refused(self, pod: str, reason: str, *says: str) -> None:
         """The pod's log tells what to do, audit tells why, and nothing of the pod is listed anywhere."""

@@ -135,3 +135,15 @@ def test_a_pod_without_its_token_says_what_to_mount(tenant: Tenant) -> None:
     log = tenant.kubernetes.wait_for_log(tenant.namespace, pod, "is empty")
     assert "/var/run/secrets/tokens/join-sa-token" in log
     assert tenant.auth.list_joins(pod) == []
+
+
+def test_a_new_pod_of_auth_is_the_same_cluster_for_those_who_have_joined(tenant: Tenant) -> None:
+    tenant.admit()
+    pod = tenant.start("app")
+    tenant.wait_until_joined(pod)
+    before = tenant.auth.pod
+    tenant.auth.restart()
+    assert tenant.auth.pod != before
+    assert tenant.auth.pin == tenant.pin
+    tenant.restart(pod)
+    assert len(tenant.auth.list_joins(pod)) == 1

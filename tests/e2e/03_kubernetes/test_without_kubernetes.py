@@ -18,7 +18,6 @@ from support.processes import wait_until
 pytestmark = pytest.mark.timeout(900)
 
 BINDING = "teleport-auth"
-READYZ = "import urllib.request; print(urllib.request.urlopen('http://127.0.0.1:3000/readyz').read().decode())"
 
 
 @contextmanager
@@ -74,23 +73,10 @@ def test_hostile_20_without_the_api_server_pods_wait_and_those_that_have_joined_
             pause=PAUSE,
             patience=PATIENCE,
         )
-        restart(kubernetes, tenant.namespace, joined)
+        tenant.restart(joined)
         listed = kubernetes.try_in_pod(Auth.NAMESPACE, auth_pod, "tctl", "inventory", "ls", "--format=json").stdout
         assert joined in [each["spec"]["hostname"] for each in json.loads(listed)]
 
     tenant.wait_until_joined(late)
     assert [event["success"] for event in auth.list_joins(late)] == [True]
     assert len(auth.list_joins(joined)) == 1
-
-
-def restart(kubernetes: Kubernetes, namespace: str, pod: str) -> None:
-    """End a pod's container, and wait until the kubelet's next one is ready, all without the API server."""
-    kubernetes.end_container(namespace, pod)
-
-    def is_ready() -> bool:
-        return (
-            "using the identity of host" in kubernetes.read_log_file(namespace, pod)
-            and kubernetes.try_in_pod(namespace, pod, "python3", "-c", READYZ).returncode == 0
-        )
-
-    wait_until(is_ready, f"{pod} is ready again", pause=PAUSE, patience=PATIENCE)
