@@ -34,6 +34,7 @@ tctl = LazyGroup(
         "rm": f"{_HERE}.remove:remove",
         "inventory": f"{_HERE}.inventory:inventory",
         "auth": f"{_HERE}.auth:auth",
+        "kube": f"{_HERE}.kube:kube",
         "version": f"{_HERE}.version:version",
     },
     aliases={"del": "rm"},
