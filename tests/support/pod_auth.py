@@ -1,6 +1,7 @@
 """The auth server of `examples/02-kubernetes` in a real pod, and what its administrator sees."""
 
 import json
+import subprocess
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,8 +54,14 @@ class Auth:
 
     def run(self, *command: str, stdin: str | None = None) -> str:
         """Run a command in its pod, which must succeed; return what it printed."""
+        done = self.try_run(*command, stdin=stdin)
+        assert done.returncode == 0, f"{' '.join(command)}: {done.stderr}"
+        return done.stdout
+
+    def try_run(self, *command: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+        """Run a command in its pod to its end, whatever that is."""
         inside = ("exec", "--stdin", f"--namespace={self.NAMESPACE}", self.DEPLOYMENT, "--", *command)
-        return self.kubernetes.kubectl(*inside, stdin=stdin)
+        return self.kubernetes.try_kubectl(*inside, stdin=stdin)
 
     def tctl(self, *arguments: str, stdin: str | None = None) -> str:
         """Run `tctl` there, which must succeed."""

@@ -46,6 +46,9 @@ def test_hostile_23_without_the_right_to_ask_pods_wait_and_the_log_has_the_comma
 
         (command,) = set(re.findall(r"kubectl create clusterrolebinding.*", auth.log))
         (name,) = re.findall(r"clusterrolebinding (\S+)", command)
+        preflight = auth.try_run("tctl", "kube", "preflight")
+        assert preflight.returncode == 1
+        assert "--resource=tokenreviews" in preflight.stdout
         tenant.kubernetes.run_shell(command, EXAMPLE)
         try:
             tenant.wait_until_joined(late)
