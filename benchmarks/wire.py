@@ -52,9 +52,10 @@ class Connection:
         self._writer.close()
 
 
-async def connect(address: Address, context: ssl.SSLContext) -> Connection:
-    """Open a connection."""
-    return Connection(*await asyncio.open_connection(address.host, address.port, ssl=context))
+async def connect(address: Address, context: ssl.SSLContext, source: str = "") -> Connection:
+    """Open a connection, from a source address of 127.0.0.0/8 if one is given."""
+    local = (source, 0) if source else None
+    return Connection(*await asyncio.open_connection(address.host, address.port, ssl=context, local_addr=local))
 
 
 async def ask_once(address: Address, context: ssl.SSLContext, request: bytes, expected: int = 200) -> bytes:
