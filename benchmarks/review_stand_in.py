@@ -72,6 +72,7 @@ def running_stand_in(folder: Path, *, rate: int = 0) -> Iterator[StandIn]:
     ours, theirs = spawn.Pipe()
     process = spawn.Process(target=_run, args=(theirs, identity, rate), daemon=True)
     process.start()
+    theirs.close()
     try:
         yield StandIn(f"https://localhost:{ours.recv()}", ca_file, ours)
     finally:
