@@ -29,6 +29,10 @@ from teleport.resources.model import explain_validation
 from teleport.version import VERSION
 from teleport.web.call import Call, Reply, Route
 from teleport.web.metrics import Metrics
+from teleport.web.turnstile import Turnstile
+
+JOINS_PER_TURN = 4
+"""So many joins are begun before others get their turn: some milliseconds, even where thousands come at once."""
 
 
 class Endpoints:
@@ -56,6 +60,7 @@ class Endpoints:
         self._limits = limits
         self._metrics = metrics
         self._clock = clock
+        self._turnstile = Turnstile(JOINS_PER_TURN)
         self._openapi = orjson.dumps(build_openapi(OPERATIONS, VERSION))
 
     def build_routes(self) -> list[Route]:
@@ -86,6 +91,7 @@ class Endpoints:
         method = "unknown"
         try:
             self._limits.check(address)
+            await self._turnstile.enter()
             caller = self._identify(call)
             request: JoinRequest = _parse(JoinRequest, call.body)
             method = request.join_method if request.join_method in METHODS else method
