@@ -82,15 +82,18 @@ async def main(count: int) -> None:
     tokens = [make_up_token(CLUSTER_NAME) for _ in range(3 * count + warm_up)]
     pods = build_pod_joins(tokens[count:])
     forged = build_pod_joins([forge(token) for token in tokens[:count]])
-    with tempfile.TemporaryDirectory(prefix="forged-bench-") as path, running_stand_in(Path(path)) as stand_in:
-        with auth_server(describe_stand_in(stand_in, Path(path)).auth_service, limits={}) as server:
-            await admit_pods(server)
-            progress("joining")
-            await load(server, pods[:warm_up])
-            alone = await load(server, pods[warm_up : count + warm_up])
-            forgers = Forgers(server, forged)
-            beside = await load(server, pods[count + warm_up :], forgers)
-            await forgers.wait()
+    with (
+        tempfile.TemporaryDirectory(prefix="forged-bench-") as path,
+        running_stand_in(Path(path)) as stand_in,
+        auth_server(describe_stand_in(stand_in, Path(path)).auth_service, limits={}) as server,
+    ):
+        await admit_pods(server)
+        progress("joining")
+        await load(server, pods[:warm_up])
+        alone = await load(server, pods[warm_up : count + warm_up])
+        forgers = Forgers(server, forged)
+        beside = await load(server, pods[count + warm_up :], forgers)
+        await forgers.wait()
     report("kubernetes joins, one core", f"{alone.rate:.0f}/s")
     report("  beside as many forged ones", f"{beside.rate:.0f}/s, x{beside.rate / alone.rate:.2f}")
     report("  server CPU a true join, without and with them", f"{alone.cpu_ms:.2f} and {beside.cpu_ms:.2f} ms")

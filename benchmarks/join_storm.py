@@ -44,12 +44,18 @@ class Pod:
     source: str
     request: bytes
     connection: Connection | None = None
+    opened: int = 0
 
-    async def look(self, server: Server, context: ssl.SSLContext) -> None:
-        """Look whom the auth server trusts, as an agent does before it joins."""
-        if self.connection is None:
-            self.connection = await connect(server.address, context, self.source)
-        await self.connection.ask(_LOOK)
+    async def ask(self, server: Server, context: ssl.SSLContext, request: bytes) -> tuple[int, bytes]:
+        """Ask something, on a new connection if there is none; one that has idled out is made anew."""
+        while True:
+            try:
+                if self.connection is None:
+                    self.connection = await connect(server.address, context, self.source)
+                    self.opened += 1
+                return await self.connection.ask(request)
+            except (OSError, asyncio.IncompleteReadError):
+                self.connection = None
 
 
 @dataclass(slots=True)
@@ -61,7 +67,6 @@ class Storm:
     joined: list[float] = field(default_factory=list)
     """Seconds since the beginning at which each was let in."""
     sent_away: int = 0
-    reconnected: int = 0
     rss: list[float] = field(default_factory=list)
     begun: float = 0.0
     context: ssl.SSLContext = field(default_factory=lambda: build_context(None))
@@ -72,11 +77,12 @@ class Storm:
 
         async def work() -> None:
             for pod in waiting:
-                await pod.look(self.server, self.context)
+                await pod.ask(self.server, self.context, _LOOK)
 
         opening = asyncio.gather(*(work() for _ in range(OPENERS)))
         while not (await asyncio.wait([opening], timeout=TOUCH_PERIOD))[0]:
-            await asyncio.gather(*(pod.connection.ask(_LOOK) for pod in self.pods if pod.connection is not None))
+            open_pods = [pod for pod in self.pods if pod.connection is not None]
+            await asyncio.gather(*(pod.ask(self.server, self.context, _LOOK) for pod in open_pods))
         await opening
 
     async def rage(self) -> None:
@@ -95,21 +101,15 @@ class Storm:
 
     async def _join(self, pod: Pod) -> None:
         while True:
-            try:
-                if pod.connection is None:
-                    self.reconnected += 1
-                    pod.connection = await connect(self.server.address, self.context, pod.source)
-                status, body = await pod.connection.ask(pod.request)
-            except (OSError, asyncio.IncompleteReadError):
-                pod.connection = None
-                continue
+            status, body = await pod.ask(self.server, self.context, pod.request)
             if status == 200:
                 self.joined.append(time.monotonic() - self.begun)
                 return
             if status != 503:
                 raise SystemExit(f"the server answered {status}: {body[:200]!r}")
             self.sent_away += 1
-            await asyncio.sleep(pod.connection.retry_after * (1 + random.random() / 2))  # noqa: S311 - a load
+            wait = pod.connection.retry_after if pod.connection is not None else 1
+            await asyncio.sleep(wait * (1 + random.random() / 2))  # noqa: S311 - a load
 
 
 def name_source(number: int) -> str:

@@ -1,4 +1,4 @@
-"""Hosts that have joined already and go on living: heartbeats and renewals at a steady pace, timed, in a process of its own."""
+"""A host that has joined and lives on: heartbeats and renewals at a steady pace, timed, in a process of its own."""
 
 import asyncio
 import itertools
@@ -72,7 +72,9 @@ async def _live(pipe: Pipe, address: Address, joined: Joined) -> None:
     context = build_context(joined.identity(SystemRole.INSTANCE))
     connections = [await connect(address, context) for _ in range(CONNECTIONS)]
     turns = itertools.cycle(connections)
-    beat = build_request(HEARTBEAT, HeartbeatRequest(hostname="bench", version=VERSION, servers=()).model_dump_json().encode())
+    beat = build_request(
+        HEARTBEAT, HeartbeatRequest(hostname="bench", version=VERSION, servers=()).model_dump_json().encode()
+    )
     renewals = itertools.cycle([_build_renewal() for _ in range(PREPARED_RENEWALS)])
     samples: list[Sample] = []
     tasks: set[asyncio.Task[None]] = set()

@@ -102,7 +102,7 @@ class TokenReviewer:
         while True:
             try:
                 async with self._slots:
-                    while (early := self._resume_at - loop.time()) > 0:
+                    if (early := self._resume_at - loop.time()) > 0:
                         await asyncio.sleep(early)
                     with self._observe():
                         return await self._api.review_token(token, audiences)
@@ -124,5 +124,5 @@ def compute_wait(pause: timedelta, retry_after: timedelta) -> float:
 
 
 def choose_return() -> timedelta:
-    """Return when to come back after an answer was waited for in vain: not all at once, lest they wait in vain again."""
+    """Return when to come back after waiting in vain: not all at once, lest they wait in vain again."""
     return SOON + (DEADLINE - SOON) * random.random()  # noqa: S311 - jitter
