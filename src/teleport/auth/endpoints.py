@@ -31,8 +31,8 @@ from teleport.web.call import Call, Reply, Route
 from teleport.web.metrics import Metrics
 from teleport.web.turnstile import Turnstile
 
-JOINS_PER_TURN = 4
-"""So many joins are begun before others get their turn: some milliseconds, even where thousands come at once."""
+JOINS_PER_TURN = 1
+"""So many joins are begun before others get their turn, even where thousands come at once."""
 
 
 class Endpoints:
