@@ -14,7 +14,7 @@ SOURCES := src tests benchmarks examples scripts
 PYTEST := $(BIN)/python -m pytest
 # Two workers, and the tests of one file stay together: they share what they start.
 PARALLEL := -n 2 --dist loadfile
-BENCHMARKS := joins step_ca api_requests refusals idle_agents processes sqlite_writes
+BENCHMARKS := joins kubernetes_joins forged_joins join_storm step_ca api_requests refusals idle_agents processes sqlite_writes
 PARSERS := jwt jwks
 
 export PYTHON
@@ -69,7 +69,7 @@ lock: $(DEV) ## Resolve the locks anew after a change of dependencies (UPGRADE=1
 	scripts/lock $(if $(filter-out 0,$(UPGRADE)),--upgrade)
 
 bench: $(DEV) ## Measure; docs/performance.md explains the figures
-	@for name in $(BENCHMARKS); do $(BIN)/python benchmarks/$$name.py || exit 1; done
+	@for name in $(BENCHMARKS); do PYTHONPATH=tests $(BIN)/python benchmarks/$$name.py || exit 1; done
 
 soak: $(DEV) ## Kill an auth server under load, KILLS=1000 times
 	SOAK=$(KILLS) $(PYTEST) --timeout 0 tests/integration/test_hostile_crashes.py

@@ -342,9 +342,15 @@ def check_issuer(token: UnverifiedJwt, issuer: object) -> None:
 def _read_own_claims(kubernetes: KubernetesAccess) -> Mapping[str, Any]:
     """Return the claims of auth's own token: it comes from a file that only the kubelet writes."""
     try:
-        return parse_jwt(kubernetes.own_token).claims
+        return _parse_own_token(kubernetes.own_token)
     except JwtError as error:
         raise Unavailable("auth's own ServiceAccount token cannot be read; mount a projected one") from error
+
+
+@lru_cache(maxsize=1)
+def _parse_own_token(token: str) -> Mapping[str, Any]:
+    """Return the claims; they are needed for every join, and the file changes once in an hour."""
+    return parse_jwt(token).claims
 
 
 def _identify(token: UnverifiedJwt) -> str:
