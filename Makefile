@@ -13,7 +13,7 @@ PYTEST := $(BIN)/python -m pytest
 # Two workers, and the tests of one file stay together: they share what they start.
 PARALLEL := -n 2 --dist loadfile
 BENCHMARKS := joins step_ca api_requests refusals idle_agents processes sqlite_writes
-PARSERS := jwt jwks
+PARSERS := jwt jwks review
 
 export PYTHON
 

@@ -25,6 +25,7 @@ from teleport.auth.stores import Stores, build_stores
 from teleport.config.settings import HOST_CERT_TTL
 from teleport.join.catalog import build_judges
 from teleport.join.method import JudgeContext
+from teleport.kube.access import KubernetesAccess
 from teleport.pki.pem import CERTIFICATE, parse_pem
 from teleport.pki.seal import Sealer, SealKey
 from teleport.resources.model import Metadata
@@ -85,9 +86,16 @@ class InProcessAuth:
     heartbeats: Heartbeats
 
     @classmethod
-    async def start(cls, *, host_cert_ttl: timedelta = HOST_CERT_TTL, backend: SteeredBackend | None = None) -> Self:
+    async def start(
+        cls,
+        *,
+        host_cert_ttl: timedelta = HOST_CERT_TTL,
+        backend: SteeredBackend | None = None,
+        clock: FakeClock | None = None,
+        kubernetes: KubernetesAccess | None = None,
+    ) -> Self:
         """Return a new cluster; nothing runs beside the test."""
-        clock = FakeClock()
+        clock = clock or FakeClock()
         backend = backend or SteeredBackend(clock=clock)
         sealer = Sealer(SealKey(bytes(32)))
         stores = build_stores(backend, sealer, clock=clock, retention=RETENTION)
@@ -100,7 +108,7 @@ class InProcessAuth:
         audit_log = AuditLog(
             backend=backend, path=Path("/nowhere/audit.jsonl"), clock=clock, retention=RETENTION, report=lambda _: None
         )
-        judges = build_judges(JudgeContext(cluster_name=CLUSTER, clock=clock))
+        judges = build_judges(JudgeContext(cluster_name=CLUSTER, clock=clock, kubernetes=kubernetes))
         joining = Joining(stores=stores, judges=judges, authority=authority, audit_log=audit_log, clock=clock)
         backend.calls.clear()
         return cls(

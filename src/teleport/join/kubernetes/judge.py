@@ -4,19 +4,19 @@ Talking and judging are apart: what Kubernetes says is asked for here, and pure 
 claims that are looked at are read from the very bytes that were vouched for.
 """
 
-import hashlib
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import lru_cache
 from typing import Any
 
-from teleport.errors import BadParameter, JoinRefused, Unavailable
+from teleport.errors import BadParameter, JoinRefused
+from teleport.join.kubernetes.claims import VouchedToken, describe_claims, identify, read_bound_token, require_expiry
 from teleport.join.kubernetes.rules import ServiceAccount, find_mismatches, find_nearest, find_rule
 from teleport.join.kubernetes.spec import KubernetesSpec, OnReuse, ProofType, parse_spec
 from teleport.join.method import JudgeContext, ProofUse, UnverifiedProof, VerifiedIdentity
 from teleport.kube.access import KubernetesAccess, Verification
 from teleport.kube.discovery import OidcKeys
+from teleport.kube.errors import BadAnswer, NotInCluster
 from teleport.kube.token_review import USERNAME_PREFIX, parse_status
 from teleport.pki.jwks import JwkSet, UnknownKey, parse_jwks, verify_jwt
 from teleport.pki.jwt import (
@@ -26,39 +26,14 @@ from teleport.pki.jwt import (
     check_times,
     parse_jwt,
     read_audiences,
-    read_text,
     read_time,
 )
 from teleport.resources.token import Token
 
 MAX_ISSUERS = 64
 MAX_SPECS = 1000
-
+OWN_TOKEN_PROBLEM = "auth's own ServiceAccount token cannot be read; mount a projected one"  # noqa: S105 - no token
 LoadKeys = Callable[[], Awaitable[str]]
-
-
-@dataclass(frozen=True, slots=True)
-class VouchedToken:
-    """A token that somebody has vouched for, as far as it matters."""
-
-    account: ServiceAccount
-    account_uid: str
-    pod_name: str
-    pod_uid: str
-    audiences: tuple[str, ...]
-    issued: datetime | None
-    expires: datetime
-    token_id: str
-
-    def describe(self) -> dict[str, Any]:
-        """Return what the audit log says of it."""
-        return {
-            "namespace": self.account.namespace,
-            "service_account": self.account.name,
-            "pod": self.pod_name,
-            "pod_uid": self.pod_uid,
-            "audiences": list(self.audiences),
-        }
 
 
 class KubernetesJudge:
@@ -93,16 +68,22 @@ class KubernetesJudge:
         spec = self._read_spec(token)
         try:
             unverified = parse_jwt(proof.raw)
-            check_times(unverified.claims, self._clock.now())
-            vouched = await self._vouch(spec, unverified, proof.raw)
         except JwtError as error:
-            raise JoinRefused(error.reason, error.message) from error
-        check_life(vouched, spec)
-        check_rules(vouched.account, spec)
-        if spec.verify_pod:
-            await self._check_pod(vouched)
+            raise JoinRefused(error.reason, error.message, attributes={"type": spec.type}) from error
+        try:
+            vouched = await self._vouch(spec, unverified, proof.raw)
+            check_life(vouched, spec)
+            check_rules(vouched.account, spec)
+            if spec.verify_pod:
+                await self._check_pod(vouched)
+        except (JwtError, JoinRefused) as error:
+            detail = error.detail if isinstance(error, JoinRefused) else error.message
+            attributes = {"type": spec.type, "claimed": describe_claims(unverified.claims)}
+            raise JoinRefused(error.reason, detail, attributes=attributes) from error
         return VerifiedIdentity(
-            subject=f"{USERNAME_PREFIX}{vouched.account}", attributes=vouched.describe(), use=_build_use(vouched, spec)
+            subject=f"{USERNAME_PREFIX}{vouched.account}",
+            attributes={"type": spec.type, **vouched.describe()},
+            use=_build_use(vouched, spec),
         )
 
     def _read_spec(self, token: Token) -> KubernetesSpec:
@@ -119,7 +100,7 @@ class KubernetesJudge:
     async def _vouch(self, spec: KubernetesSpec, token: UnverifiedJwt, raw: str) -> VouchedToken:
         if spec.type is ProofType.STATIC_JWKS:
             verify_jwt(token, spec.keys)
-            return read_bound_token(token, (self._cluster_name,))
+            return self._read_verified(token, (self._cluster_name,))
         if spec.type is ProofType.OIDC:
             return await self._vouch_by_issuer(spec, token)
         kubernetes = self._require_kubernetes()
@@ -127,7 +108,8 @@ class KubernetesJudge:
         if kubernetes.verification is Verification.JWKS:
             await _verify(token, kubernetes.load_cluster_keys, kubernetes.refresh_cluster_keys)
             _check_issuer(token, _read_own_claims(kubernetes).get("iss"))
-            return read_bound_token(token, audiences)
+            return self._read_verified(token, audiences)
+        check_times(token.claims, self._clock.now())
         account = parse_status(await kubernetes.review(raw, audiences), audiences)
         return VouchedToken(
             account=ServiceAccount(account.namespace, account.name),
@@ -136,8 +118,8 @@ class KubernetesJudge:
             pod_uid=account.pod_uid,
             audiences=account.audiences,
             issued=read_time(token.claims, "iat"),
-            expires=_require_expiry(token),
-            token_id=_identify(token),
+            expires=require_expiry(token),
+            token_id=identify(token),
         )
 
     async def _vouch_by_issuer(self, spec: KubernetesSpec, token: UnverifiedJwt) -> VouchedToken:
@@ -146,7 +128,11 @@ class KubernetesJudge:
         _check_issuer(token, spec.oidc.issuer)
         keys = self._find_issuer(spec.oidc.issuer, allow_http=spec.oidc.insecure_allow_http_issuer)
         await _verify(token, keys.load, keys.refresh)
-        return read_bound_token(token, (self._cluster_name,))
+        return self._read_verified(token, (self._cluster_name,))
+
+    def _read_verified(self, token: UnverifiedJwt, audiences: tuple[str, ...]) -> VouchedToken:
+        check_times(token.claims, self._clock.now())
+        return read_bound_token(token, audiences)
 
     def _find_issuer(self, issuer: str, *, allow_http: bool) -> OidcKeys:
         if len(self._issuers) >= MAX_ISSUERS:
@@ -158,7 +144,7 @@ class KubernetesJudge:
 
     def _require_kubernetes(self) -> KubernetesAccess:
         if self._kubernetes is None:
-            raise Unavailable(
+            raise NotInCluster(
                 "this auth server is not in a Kubernetes cluster and is told of none (auth_service.kubernetes)"
             )
         return self._kubernetes
@@ -170,7 +156,7 @@ class KubernetesJudge:
         """
         if spec.require_own_audience:
             return (self._cluster_name,)
-        return tuple(dict.fromkeys([self._cluster_name, *read_audiences(_read_own_claims(kubernetes))]))
+        return tuple(dict.fromkeys([self._cluster_name, *_read_own_audiences(kubernetes)]))
 
     async def _check_pod(self, vouched: VouchedToken) -> None:
         """Look at the pod itself: the API server's word may be ten seconds old."""
@@ -196,42 +182,12 @@ def parse_published_keys(text: str) -> JwkSet:
     """Return keys that somebody publishes; what is wrong with them is not the stranger's fault.
 
     Raises:
-        Unavailable: the text is no key set.
+        BadAnswer: the text is no key set.
     """
     try:
         return parse_jwks(text)
     except BadParameter as error:
-        raise Unavailable("the published key set cannot be used") from error
-
-
-def read_bound_token(token: UnverifiedJwt, audiences: tuple[str, ...]) -> VouchedToken:
-    """Return what a token with a good signature says.
-
-    Raises:
-        JoinRefused: it is for another audience, of no ServiceAccount, or bound to no pod.
-        JwtError: a claim is malformed or missing.
-    """
-    common = tuple(audience for audience in read_audiences(token.claims) if audience in audiences)
-    if not common:
-        raise JoinRefused("wrong_audience", f"the token is for none of the audiences {', '.join(audiences)}")
-    subject = read_text(token.claims, "sub")
-    parts = subject.removeprefix(USERNAME_PREFIX).split(":")
-    if not subject.startswith(USERNAME_PREFIX) or len(parts) != 2:  # noqa: PLR2004 - namespace and name
-        raise JoinRefused("not_a_service_account", "the token's subject is no ServiceAccount")
-    bound = token.claims.get("kubernetes.io")
-    pod, account = (_read_block(bound, name) for name in ("pod", "serviceaccount"))
-    if not read_text(pod, "name") or not read_text(pod, "uid"):
-        raise JoinRefused("not_pod_bound", "the token is bound to no pod; mount a projected token into the pod")
-    return VouchedToken(
-        account=ServiceAccount(parts[0], parts[1]),
-        account_uid=read_text(account, "uid"),
-        pod_name=read_text(pod, "name"),
-        pod_uid=read_text(pod, "uid"),
-        audiences=common,
-        issued=read_time(token.claims, "iat"),
-        expires=_require_expiry(token),
-        token_id=_identify(token),
-    )
+        raise BadAnswer(f"the published key set cannot be used: {error.message}") from error
 
 
 def check_life(vouched: VouchedToken, spec: KubernetesSpec) -> None:
@@ -263,18 +219,6 @@ def check_rules(account: ServiceAccount, spec: KubernetesSpec) -> None:
     raise JoinRefused("no_rule_matched", f"no rule admits {account}; the nearest is {shown}, which differs in {fields}")
 
 
-def _read_block(bound: object, name: str) -> Mapping[str, Any]:
-    block = bound.get(name) if isinstance(bound, dict) else None
-    return block if isinstance(block, dict) else {}
-
-
-def _require_expiry(token: UnverifiedJwt) -> datetime:
-    expires = read_time(token.claims, "exp")
-    if expires is None:
-        raise JwtError("missing_claim", "the token does not say when it expires")
-    return expires
-
-
 def _check_issuer(token: UnverifiedJwt, issuer: object) -> None:
     if not isinstance(issuer, str) or token.claims.get("iss") != issuer:
         raise JoinRefused("wrong_issuer", "the token is of another issuer")
@@ -285,14 +229,14 @@ def _read_own_claims(kubernetes: KubernetesAccess) -> Mapping[str, Any]:
     try:
         return parse_jwt(kubernetes.own_token).claims
     except JwtError as error:
-        raise Unavailable("auth's own ServiceAccount token cannot be read; mount a projected one") from error
+        raise BadAnswer(OWN_TOKEN_PROBLEM) from error
 
 
-def _identify(token: UnverifiedJwt) -> str:
-    """Return what tells this token from others, and does not let anybody in."""
-    token_id = token.claims.get("jti")
-    named = token_id.encode() if isinstance(token_id, str) and token_id else token.signed + token.signature
-    return hashlib.sha256(named).hexdigest()
+def _read_own_audiences(kubernetes: KubernetesAccess) -> tuple[str, ...]:
+    try:
+        return read_audiences(_read_own_claims(kubernetes))
+    except JwtError as error:
+        raise BadAnswer(OWN_TOKEN_PROBLEM) from error
 
 
 def _build_use(vouched: VouchedToken, spec: KubernetesSpec) -> ProofUse:

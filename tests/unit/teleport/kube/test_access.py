@@ -119,9 +119,18 @@ async def test_hostile_20_an_api_that_is_down_is_logged_once_and_its_return_too(
 async def test_the_cluster_s_keys_are_kept_and_looked_at_anew_where_one_is_unknown() -> None:
     asking = Asking()
     assert {await asking.access.load_cluster_keys() for _ in range(100)} == {"keys 1"}
-    assert await asking.access.refresh_cluster_keys() == "keys 1"
-    asking.clock.advance(2 * REFRESH_PAUSE)
     assert {await asking.access.refresh_cluster_keys() for _ in range(100)} == {"keys 2"}
+    asking.clock.advance(2 * REFRESH_PAUSE)
+    assert {await asking.access.refresh_cluster_keys() for _ in range(100)} == {"keys 3"}
+
+
+async def test_hostile_23_the_right_to_read_the_keys_is_reported_too() -> None:
+    asking = Asking()
+    asking.api.failure = forbid("nonresourceurls")
+    with pytest.raises(Forbidden):
+        await asking.access.load_cluster_keys()
+    assert asking.reports[-1] is not None
+    assert "--clusterrole=system:service-account-issuer-discovery" in asking.reports[-1]
 
 
 async def test_the_client_is_closed_with_it() -> None:
