@@ -3,6 +3,7 @@
 What it answers was seen on a kube-apiserver 1.34, whose own leeway after `exp` is a minute.
 """
 
+import asyncio
 import base64
 import json
 from collections.abc import Sequence
@@ -58,12 +59,24 @@ class FakePods:
     answers: dict[str, ReviewStatus] = field(default_factory=dict)
     """What it says of some tokens, whatever they are."""
     failure: Unavailable | None = None
+    gate: asyncio.Event | None = None
+    """While it is not set, reviews hang."""
     asked: list[tuple[str, ...]] = field(default_factory=list)
     """The audiences of each review."""
     keys_asked: int = 0
+    _arrived: asyncio.Condition = field(default_factory=asyncio.Condition)
+
+    async def wait_until_asked(self, number: int) -> None:
+        """Wait until so many reviews were asked for."""
+        async with self._arrived:
+            await self._arrived.wait_for(lambda: len(self.asked) >= number)
 
     async def review_token(self, token: str, audiences: Sequence[str]) -> ReviewStatus:
         self.asked.append(tuple(audiences))
+        async with self._arrived:
+            self._arrived.notify_all()
+        if self.gate is not None:
+            await self.gate.wait()
         if self.failure is not None:
             raise self.failure
         return self.answers.get(token) or self._review(token, audiences)
@@ -146,41 +159,19 @@ def _vouch(claims: dict[str, Any], audiences: tuple[str, ...]) -> ReviewStatus:
 
 
 class FakeIssuers:
-    """Issuers that publish their keys over https; to be put in the place of `OidcKeys`."""
+    """Issuers that publish their keys over https; `fetch` is to be put in the place of the product's own."""
 
     def __init__(self) -> None:
-        self.published: dict[str, str] = {}
+        self.published: dict[str, str] = {ISSUER: build_jwks(build_jwk(RSA))}
         self.fetched: list[str] = []
-        self._known: dict[str, str] = {}
 
-    def build(self, issuer: str, *, clock: object, allow_http: bool) -> "FakeIssuer":
-        """Return the keys of one issuer."""
-        del clock, allow_http
-        return FakeIssuer(self, issuer)
-
-    def load(self, issuer: str) -> str:
-        return self._known.get(issuer) or self.fetch(issuer)
-
-    def fetch(self, issuer: str) -> str:
+    async def fetch(self, issuer: str, *, allow_http: bool) -> str:
+        """Return what an issuer publishes."""
+        assert not allow_http
         self.fetched.append(issuer)
         if issuer not in self.published:
             raise NoAnswer(f"cannot ask {issuer}")
-        self._known[issuer] = self.published[issuer]
-        return self._known[issuer]
-
-
-@dataclass(frozen=True, slots=True)
-class FakeIssuer:
-    """One of them."""
-
-    issuers: FakeIssuers
-    issuer: str
-
-    async def load(self) -> str:
-        return self.issuers.load(self.issuer)
-
-    async def refresh(self) -> str:
-        return self.issuers.fetch(self.issuer)
+        return self.published[issuer]
 
 
 STATIC: dict[str, Any] = {"type": "static_jwks", "static_jwks": {"jwks": build_jwks(build_jwk(RSA))}}
@@ -196,6 +187,8 @@ class PodJoining:
         self.access = access
         self.reports = reports
         """What readiness was told."""
+        self.section: dict[str, Any] = {}
+        """Of the token resource, beside its rules."""
 
     @classmethod
     async def start(cls, verification: Verification = Verification.TOKENREVIEW, **section: Any) -> Self:
@@ -210,6 +203,7 @@ class PodJoining:
 
     async def admit(self, *, limits: dict[str, Any] | None = None, **section: Any) -> None:
         """Store the token resource, in place of one that is there."""
+        self.section = section
         token = build_token(**section)
         if limits is not None:
             limited = token.spec.model_validate({**token.spec.model_dump(), "limits": limits})

@@ -143,9 +143,7 @@ async def test_a_token_by_a_key_of_the_set(case: dict[str, Any]) -> None:
 
 @cases("joins")
 async def test_a_join(case: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    issuers = FakeIssuers()
-    issuers.published[ISSUER] = KEYS
-    monkeypatch.setattr("teleport.join.kubernetes.judge.OidcKeys", issuers.build)
+    monkeypatch.setattr("teleport.kube.openid.fetch_key_set", FakeIssuers().fetch)
     kind = case.get("type", "in_cluster")
     blocks: dict[str, Any] = {"static_jwks": STATIC, "oidc": {"oidc": {"issuer": ISSUER}}, "in_cluster": {}}
     joining = await PodJoining.start(**{**blocks[kind], "type": kind, "allow": case["allow"]})
