@@ -32,6 +32,9 @@ class UndecidedJoins:
         self._clock = clock
         self._kinds: OrderedDict[tuple[str, ...], _Kind] = OrderedDict()
 
+    def __len__(self) -> int:
+        return len(self._kinds)
+
     def count(self, *kind: str) -> int:
         """Count one attempt; return how many an event shall tell of now, which is none while one was told just before.
 
