@@ -22,7 +22,7 @@ from support.jwt_tokens import ISSUER, NOW, RSA, build_claims, build_jwk, build_
 from teleport.agent.identity import Keys
 from teleport.api.messages import JoinResponse
 from teleport.auth.access import Caller, CallerKind
-from teleport.errors import JoinRefused, Unavailable
+from teleport.errors import JoinRefused, TeleportError, Unavailable
 from teleport.kube.access import KubernetesAccess, Verification
 from teleport.kube.errors import NoAnswer
 from teleport.kube.objects import Pod
@@ -58,7 +58,7 @@ class FakePods:
     """What it publishes."""
     answers: dict[str, ReviewStatus] = field(default_factory=dict)
     """What it says of some tokens, whatever they are."""
-    failure: Unavailable | None = None
+    failure: TeleportError | None = None
     gate: asyncio.Event | None = None
     """While it is not set, reviews hang."""
     asked: list[tuple[str, ...]] = field(default_factory=list)
@@ -109,7 +109,9 @@ class FakePods:
         return self._find_problem(claims) or _vouch(claims, common)
 
     def _find_problem(self, claims: dict[str, Any]) -> ReviewStatus | None:
-        bound = claims["kubernetes.io"]
+        bound = claims.get("kubernetes.io")
+        if not isinstance(bound, dict):
+            return _refuse("no claims of a ServiceAccount")
         account, pod = bound["serviceaccount"], bound.get("pod")
         uid = self.accounts.get(f"{bound['namespace']}:{account['name']}")
         if uid is None:
