@@ -100,6 +100,8 @@ class FakePods:
             claims = _verify(token)
         except InvalidSignature:
             return _refuse("go-jose/go-jose: error in cryptographic primitive")
+        if not isinstance(claims.get("kubernetes.io"), dict):
+            return _refuse("no claims of a ServiceAccount")
         named = claims.get("aud", [])
         common = tuple(each for each in named if each in audiences)
         if not common:
@@ -109,9 +111,7 @@ class FakePods:
         return self._find_problem(claims) or _vouch(claims, common)
 
     def _find_problem(self, claims: dict[str, Any]) -> ReviewStatus | None:
-        bound = claims.get("kubernetes.io")
-        if not isinstance(bound, dict):
-            return _refuse("no claims of a ServiceAccount")
+        bound = claims["kubernetes.io"]
         account, pod = bound["serviceaccount"], bound.get("pod")
         uid = self.accounts.get(f"{bound['namespace']}:{account['name']}")
         if uid is None:
