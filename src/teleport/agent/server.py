@@ -16,7 +16,15 @@ from teleport.api.client import Client, open_client
 from teleport.api.messages import Document
 from teleport.clock import Clock
 from teleport.config.settings import Settings
-from teleport.errors import AccessDenied, BadParameter, StorageError, TeleportError, TrustError
+from teleport.errors import (
+    AccessDenied,
+    BadParameter,
+    LimitExceeded,
+    StorageError,
+    TeleportError,
+    TrustError,
+    Unavailable,
+)
 from teleport.pki.leaf import parse_leaf
 from teleport.resources.address import Address
 from teleport.resources.role import SystemRole
@@ -111,7 +119,7 @@ class Agent:
                 raise
             except TeleportError as error:
                 logger.error("cannot join: %s", explain_failure(error))  # noqa: TRY400 - for operators, without a trace
-                await backoff.wait()
+                await backoff.wait(error.retry_after if isinstance(error, LimitExceeded | Unavailable) else timedelta())
             else:
                 self._states.store(AgentState(joined=joined))
                 logger.info("joined cluster %r as host %s", joined.trust.cluster_name, joined.host_id)

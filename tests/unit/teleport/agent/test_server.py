@@ -12,7 +12,7 @@ from teleport.agent.joining import VersionRefused
 from teleport.agent.membership import Membership
 from teleport.agent.server import INSTANCE, Agent
 from teleport.config.settings import ServiceSettings, Settings
-from teleport.errors import BadParameter, ConnectionFailed, JoinRefused, StorageError, TrustError
+from teleport.errors import BadParameter, ConnectionFailed, JoinRefused, StorageError, TrustError, Unavailable
 from teleport.resources.address import Address
 from teleport.resources.role import SystemRole
 from teleport.web.readiness import Readiness, State
@@ -48,6 +48,16 @@ async def start(*roles: SystemRole, has_token: bool = True, state: AgentState | 
 async def join_before(living: Living) -> AgentState:
     keys = generate_keys()
     return AgentState(joined=build_joined(keys, await living.auth.join(keys=keys)))
+
+
+def test_hostile_20_an_agent_comes_back_when_auth_says_so() -> None:
+    async def work() -> float:
+        living = await start()
+        living.joiner.fail_next(Unavailable("Kubernetes does not answer at present", timedelta(seconds=20)))
+        await living.agent._obtain_identity()
+        return seconds()
+
+    assert 20 <= run_in_virtual_time(work()) <= 30
 
 
 async def test_store_001_an_identity_from_before_needs_no_token() -> None:
