@@ -178,6 +178,13 @@ class FakeIssuers:
 
 STATIC: dict[str, Any] = {"type": "static_jwks", "static_jwks": {"jwks": build_jwks(build_jwk(RSA))}}
 OIDC: dict[str, Any] = {"type": "oidc", "oidc": {"issuer": ISSUER}}
+KINDS: dict[str, dict[str, Any]] = {
+    "in_cluster": {},
+    "cluster_keys": {"verification": Verification.JWKS},
+    "static_jwks": STATIC,
+    "oidc": OIDC,
+}
+"""The kinds of proof, each by what `PodJoining.start` takes."""
 
 
 class PodJoining:
@@ -252,6 +259,11 @@ class PodJoining:
     async def _read_state(self) -> dict[str, bytes]:
         items = await self.auth.backend.range("", limit=10_000)
         return {item.key: item.value for item in items if not item.key.startswith(("audit/", "token_uses/"))}
+
+
+def count_questions(joining: PodJoining, issuers: FakeIssuers) -> int:
+    """Return how often anybody was asked for anything."""
+    return len(joining.api.asked) + joining.api.keys_asked + len(issuers.fetched)
 
 
 def build_token(**section: Any) -> Token:

@@ -1,7 +1,6 @@
 """Tokens that want auth to ask somebody of their choice: a listener where they point is never reached."""
 
 import asyncio
-import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,15 +8,7 @@ from typing import Any
 import pytest
 
 from support.jwt_tokens import build_claims, build_jwk, encode, sign
-from support.pods import FORGER, OIDC, STATIC, PodJoining
-from teleport.kube.access import Verification
-
-KINDS: dict[str, dict[str, Any]] = {
-    "in_cluster": {},
-    "cluster_keys": {"verification": Verification.JWKS},
-    "static_jwks": STATIC,
-    "oidc": OIDC,
-}
+from support.pods import FORGER, KINDS, PodJoining
 
 
 @dataclass(slots=True)
@@ -74,4 +65,3 @@ async def test_hostile_03_04_neither_a_key_id_nor_an_issuer_is_an_address(canary
             "wrong_issuer",
         )
     assert canary.visits == []
-    assert json.dumps(await joining.auth.list_events("instance.join"))
