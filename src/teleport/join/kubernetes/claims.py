@@ -93,9 +93,12 @@ def require_expiry(token: UnverifiedJwt) -> datetime:
 
 
 def identify(token: UnverifiedJwt) -> str:
-    """Return what tells this token from others, and does not let anybody in."""
-    token_id = token.claims.get("jti")
-    named = token_id.encode() if isinstance(token_id, str) and token_id else token.signed + token.signature
+    """Return what tells this token from others, and does not let anybody in.
+
+    The signature is no part of it: from an ECDSA signature anybody can compute another one that is as good.
+    """
+    issuer, token_id = token.claims.get("iss"), token.claims.get("jti")
+    named = f"{issuer}\n{token_id}".encode() if isinstance(token_id, str) and token_id else token.signed
     return hashlib.sha256(named).hexdigest()
 
 

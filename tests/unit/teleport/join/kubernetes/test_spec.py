@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support.jwt_tokens import build_jwks
@@ -96,6 +96,7 @@ VALUES = st.recursive(
 )
 
 
+@settings(max_examples=50)
 @given(st.dictionaries(st.sampled_from(NAMES), VALUES))
 def test_any_section_is_read_or_refused_and_reads_the_same_again(section: dict[str, Any]) -> None:
     try:
