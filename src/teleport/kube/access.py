@@ -82,6 +82,7 @@ class KubernetesAccess:
         self._report = report
         self._missing: dict[str, str] = {}
         self._silent: dict[str, str] = {}
+        self._told: str | None = None
 
     @property
     def own_token(self) -> str:
@@ -153,4 +154,8 @@ class KubernetesAccess:
         self._tell()
 
     def _tell(self) -> None:
-        self._report("; ".join(self._missing.values()) or None)
+        """Report what is missing when it changes: it may be asked for in vain many times a second."""
+        problem = "; ".join(self._missing.values()) or None
+        if problem is None or problem != self._told:
+            self._report(problem)
+        self._told = problem

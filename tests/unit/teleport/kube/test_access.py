@@ -78,6 +78,15 @@ async def test_hostile_23_a_missing_right_is_reported_with_the_command_that_gran
     assert report.endswith("--clusterrole=system:auth-delegator --serviceaccount=teleport:auth")
 
 
+async def test_hostile_23_a_missing_right_is_reported_once_however_many_ask_in_vain() -> None:
+    asking = Asking()
+    for resource in ("tokenreviews", "tokenreviews", "others", "others"):
+        asking.api.failure = forbid(resource)
+        with pytest.raises(Forbidden):
+            await asking.access.review("a", ("example.com",))
+    assert len(asking.reports) == 2
+
+
 async def test_hostile_23_when_the_right_is_back_all_is_well_again() -> None:
     asking = Asking()
     asking.api.failure = forbid("tokenreviews")
