@@ -227,7 +227,7 @@ class PodJoining:
         """Try to join, which must be refused as every refusal is, and return the reason.
 
         Nobody gets a certificate, nothing but ledger and audit has changed, the one new event tells why, and the caller
-        learns the same as ever. Auth still admits others.
+        learns the same as ever.
         """
         before, known = await self._read_state(), len(await self.auth.list_events())
         with pytest.raises(JoinRefused) as refusal:

@@ -116,6 +116,7 @@ async def test_hostile_20_an_issuer_that_hangs_is_given_up_and_is_not_waited_for
             assert "in time" in refusal.value.detail
         assert issuer.asked == [DOCUMENT]
         issuer.let_go.set()
+        monkeypatch.setattr(openid, "TIMEOUT", PATIENCE)
         clock.advance(FAILURE_PAUSE + MOMENT)
         assert await keys.load() == build_jwks()
 
