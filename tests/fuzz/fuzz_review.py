@@ -14,7 +14,7 @@ with atheris.instrument_imports(include=["teleport"]):
     from teleport.errors import JoinRefused
     from teleport.kube.api import copy_status
     from teleport.kube.errors import NoAnswer
-    from teleport.kube.objects import parse_change
+    from teleport.kube.objects import PODS, parse_change
     from teleport.kube.outgoing import parse_object
     from teleport.kube.token_review import GROUP, NODE_NAME, POD_NAME, POD_UID, parse_status
 
@@ -75,7 +75,7 @@ def try_answer(data: bytes) -> None:
     except NoAnswer:
         return
     with suppress(NoAnswer):
-        parse_change(answer)
+        parse_change(PODS, answer)
     try:
         account = parse_status(copy_status(answer), ASKED)
     except (JoinRefused, NoAnswer):

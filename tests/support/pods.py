@@ -6,10 +6,10 @@ What it answers was seen on a kube-apiserver 1.34, whose own leeway after `exp` 
 import asyncio
 import base64
 import json
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import pytest
 from cryptography.exceptions import InvalidSignature
@@ -25,13 +25,14 @@ from teleport.auth.access import Caller, CallerKind
 from teleport.errors import JoinRefused, TeleportError, Unavailable
 from teleport.kube.access import KubernetesAccess, Verification
 from teleport.kube.errors import NoAnswer
-from teleport.kube.objects import Pod
+from teleport.kube.objects import Listing, ObjectChange, ObjectKind, Pod, ServiceAccountObject
 from teleport.kube.token_review import ReviewStatus
 from teleport.resources.model import Metadata
 from teleport.resources.role import SystemRole
 from teleport.resources.token import Token, TokenSpec
 from teleport.web.errors import build_error_reply
 
+T = TypeVar("T")
 API_AUDIENCE = "https://kubernetes.default.svc.cluster.local"
 API_URL = "https://10.96.0.1:443"
 AUTH_ACCOUNT = "system:serviceaccount:teleport:auth"
@@ -85,6 +86,24 @@ class FakePods:
         if self.failure is not None:
             raise self.failure
         return self.pods.get(f"{namespace}/{name}")
+
+    async def get_service_account(self, namespace: str, name: str) -> ServiceAccountObject | None:
+        if self.failure is not None:
+            raise self.failure
+        uid = self.accounts.get(f"{namespace}:{name}")
+        return None if uid is None else ServiceAccountObject(namespace, name, uid)
+
+    async def list_objects(self, kind: ObjectKind[T], namespace: str) -> Listing[T]:
+        del kind, namespace
+        return Listing((), "1")
+
+    async def watch_objects(
+        self, kind: ObjectKind[T], namespace: str, resource_version: str
+    ) -> AsyncGenerator[ObjectChange[T], None]:
+        del kind, namespace, resource_version
+        changes: tuple[ObjectChange[T], ...] = ()
+        for change in changes:
+            yield change
 
     async def get_jwks(self) -> str:
         self.keys_asked += 1

@@ -38,7 +38,8 @@ class PublishedKeys:
         """Return the key set.
 
         Raises:
-            NoAnswer: the publisher does not answer, and what is known is too old.
+            Forbidden: the publisher does not let this process look, and what is known is too old.
+            NoAnswer: it does not answer, and what is known is too old.
         """
         if self._is_within(self._fetched_at, LIFE):
             return self._text

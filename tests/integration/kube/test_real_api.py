@@ -15,7 +15,7 @@ from teleport.errors import CompareFailed
 from teleport.kube.api import KubeApi
 from teleport.kube.api_server import ApiServer
 from teleport.kube.errors import BadAnswer, Forbidden, NoAnswer
-from teleport.kube.objects import Change, PodChange
+from teleport.kube.objects import PODS, Change, ObjectChange, Pod
 from teleport.kube.secret_apply import SecretApply
 from teleport.pki.jwks import parse_jwks
 
@@ -83,23 +83,23 @@ async def test_all_pods_are_listed_page_by_page(
 ) -> None:
     monkeypatch.setattr("teleport.kube.api.PAGE_SIZE", 2)
     uids = {kubernetes.create_pod(namespace, f"app-{number}", "app") for number in range(5)}
-    assert {pod.uid for pod in (await admin.list_pods(namespace)).pods} == uids
+    assert {pod.uid for pod in (await admin.list_objects(PODS, namespace)).objects} == uids
 
 
 async def test_a_watch_tells_what_becomes_of_the_pods(
     kubernetes: KubeApiServer, admin: KubeApi, namespace: str
 ) -> None:
-    start = (await admin.list_pods(namespace)).resource_version
+    start = (await admin.list_objects(PODS, namespace)).resource_version
     uid = kubernetes.create_pod(namespace, "app-0", "app")
     kubernetes.delete_pod(namespace, "app-0")
-    changes: list[PodChange] = []
-    async with asyncio.timeout(PATIENCE), aclosing(admin.watch_pods(namespace, start)) as watch:
+    changes: list[ObjectChange[Pod]] = []
+    async with asyncio.timeout(PATIENCE), aclosing(admin.watch_objects(PODS, namespace, start)) as watch:
         async for change in watch:
             changes.append(change)
             if change.change is Change.DELETED:
                 break
     assert (changes[0].change, changes[-1].change) == (Change.ADDED, Change.DELETED)
-    assert {change.pod.uid for change in changes if change.pod is not None} == {uid}
+    assert {change.object.uid for change in changes if change.object is not None} == {uid}
 
 
 async def test_a_secret_is_written_and_read(admin: KubeApi, namespace: str) -> None:
@@ -124,6 +124,25 @@ async def test_a_secret_that_changed_meanwhile_is_not_written(admin: KubeApi, na
     found = await admin.get_secret(namespace, "state")
     assert found is not None
     assert found.data == {"id": b"2"}
+
+
+async def test_of_two_creations_of_a_secret_one_is_refused(admin: KubeApi, namespace: str) -> None:
+    await admin.create_secret(SecretApply(namespace, "state", {"id": b"1"}), field_manager="agent-0")
+    with pytest.raises(CompareFailed):
+        await admin.create_secret(SecretApply(namespace, "state", {"id": b"2"}), field_manager="agent-0")
+    found = await admin.get_secret(namespace, "state")
+    assert found is not None
+    assert found.data == {"id": b"1"}
+
+
+async def test_a_forced_apply_takes_fields_over_and_overwrites_no_later_version(admin: KubeApi, namespace: str) -> None:
+    first = await admin.create_secret(SecretApply(namespace, "state", {"id": b"1"}), field_manager="restore")
+    change = SecretApply(namespace, "state", {"id": b"2"}, resource_version=first.resource_version)
+    with pytest.raises(CompareFailed):
+        await admin.apply_secret(change, field_manager="agent-0")
+    assert (await admin.apply_secret(change, field_manager="agent-0", force=True)).data == {"id": b"2"}
+    with pytest.raises(CompareFailed):
+        await admin.apply_secret(change, field_manager="agent-0", force=True)
 
 
 async def test_hostile_25_an_own_token_that_is_not_good_any_more_is_replaced_without_a_restart(

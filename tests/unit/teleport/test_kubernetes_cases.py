@@ -34,7 +34,8 @@ DIFFERENCES = {
     "jwks-006": "the same",
     "two-pods": "a pod that cannot be named is no pod",
     "jwks-008": "403, as for every proof that does not convince",
-    "kjoin-005": "the same, by a reason of its own",
+    "jwks-forged-and-expired": "times are looked at before the signature, which costs more",
+    "kjoin-005": "403, by a reason of its own",
     "kjoin-011": "the same",
 }
 """Cases of the original in which we do something else, and why."""

@@ -27,6 +27,7 @@ tctl = LazyGroup(
     commands_at={
         "status": f"{_HERE}.status:status",
         "tokens": f"{_HERE}.tokens:tokens",
+        "join": f"{_HERE}.join:join",
         "nodes": f"{_HERE}.nodes:nodes",
         "get": f"{_HERE}.get:get",
         "create": f"{_HERE}.create:create",
@@ -34,6 +35,7 @@ tctl = LazyGroup(
         "rm": f"{_HERE}.remove:remove",
         "inventory": f"{_HERE}.inventory:inventory",
         "auth": f"{_HERE}.auth:auth",
+        "kube": f"{_HERE}.kube:kube",
         "version": f"{_HERE}.version:version",
     },
     aliases={"del": "rm"},

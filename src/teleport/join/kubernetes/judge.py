@@ -5,19 +5,26 @@ claims that are looked at are read from the very bytes that were vouched for.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
 from teleport.errors import BadParameter, JoinRefused
-from teleport.join.kubernetes.claims import VouchedToken, describe_claims, identify, read_bound_token, require_expiry
+from teleport.join.kubernetes.claims import (
+    VouchedToken,
+    check_issuer,
+    describe_claims,
+    read_bound_token,
+    read_reviewed_token,
+)
 from teleport.join.kubernetes.rules import ServiceAccount, find_mismatches, find_nearest, find_rule
 from teleport.join.kubernetes.spec import KubernetesSpec, OnReuse, ProofType, parse_spec
 from teleport.join.method import JudgeContext, ProofUse, UnverifiedProof, VerifiedIdentity
 from teleport.kube.access import KubernetesAccess, Verification
+from teleport.kube.bound_pod import Ending, find_pod_ending
 from teleport.kube.discovery import OidcKeys
 from teleport.kube.errors import BadAnswer, NotInCluster
-from teleport.kube.token_review import USERNAME_PREFIX, parse_status
+from teleport.kube.token_review import USERNAME_PREFIX
 from teleport.pki.jwks import JwkSet, UnknownKey, parse_jwks, verify_jwt
 from teleport.pki.jwt import (
     LEEWAY,
@@ -26,13 +33,19 @@ from teleport.pki.jwt import (
     check_times,
     parse_jwt,
     read_audiences,
-    read_time,
 )
 from teleport.resources.token import Token
 
 MAX_ISSUERS = 64
 MAX_SPECS = 1000
 OWN_TOKEN_PROBLEM = "auth's own ServiceAccount token cannot be read; mount a projected one"  # noqa: S105 - no token
+
+_ENDINGS = {
+    Ending.POD_GONE: "is not there any more",
+    Ending.POD_REPLACED: "is another one of the same name",
+    Ending.POD_FINISHED: "has finished, or was evicted",
+}
+
 LoadKeys = Callable[[], Awaitable[str]]
 
 
@@ -71,11 +84,12 @@ class KubernetesJudge:
         except JwtError as error:
             raise JoinRefused(error.reason, error.message, attributes={"type": spec.type}) from error
         try:
+            check_times(unverified.claims, self._clock.now())
             vouched = await self._vouch(spec, unverified, proof.raw)
-            check_life(vouched, spec)
+            check_life(vouched.issued, vouched.expires, spec)
             check_rules(vouched.account, spec)
-            if spec.verify_pod:
-                await self._check_pod(vouched)
+            if spec.verify_pod or spec.bind_to_pod:
+                await self._check_pod(vouched, watched=spec.bind_to_pod)
         except (JwtError, JoinRefused) as error:
             detail = error.detail if isinstance(error, JoinRefused) else error.message
             attributes = {"type": spec.type, "claimed": describe_claims(unverified.claims)}
@@ -84,6 +98,7 @@ class KubernetesJudge:
             subject=f"{USERNAME_PREFIX}{vouched.account}",
             attributes={"type": spec.type, **vouched.describe()},
             use=_build_use(vouched, spec),
+            bound_to=vouched.bound_pod if spec.bind_to_pod else None,
         )
 
     def _read_spec(self, token: Token) -> KubernetesSpec:
@@ -100,39 +115,24 @@ class KubernetesJudge:
     async def _vouch(self, spec: KubernetesSpec, token: UnverifiedJwt, raw: str) -> VouchedToken:
         if spec.type is ProofType.STATIC_JWKS:
             verify_jwt(token, spec.keys)
-            return self._read_verified(token, (self._cluster_name,))
+            return read_bound_token(token, (self._cluster_name,))
         if spec.type is ProofType.OIDC:
             return await self._vouch_by_issuer(spec, token)
         kubernetes = self._require_kubernetes()
         audiences = self._accepted_audiences(kubernetes, spec)
         if kubernetes.verification is Verification.JWKS:
             await _verify(token, kubernetes.load_cluster_keys, kubernetes.refresh_cluster_keys)
-            _check_issuer(token, _read_own_claims(kubernetes).get("iss"))
-            return self._read_verified(token, audiences)
-        check_times(token.claims, self._clock.now())
-        account = parse_status(await kubernetes.review(raw, audiences), audiences)
-        return VouchedToken(
-            account=ServiceAccount(account.namespace, account.name),
-            account_uid=account.uid,
-            pod_name=account.pod_name,
-            pod_uid=account.pod_uid,
-            audiences=account.audiences,
-            issued=read_time(token.claims, "iat"),
-            expires=require_expiry(token),
-            token_id=identify(token),
-        )
+            check_issuer(token, _read_own_claims(kubernetes).get("iss"))
+            return read_bound_token(token, audiences)
+        return read_reviewed_token(token, await kubernetes.review(raw, audiences), audiences)
 
     async def _vouch_by_issuer(self, spec: KubernetesSpec, token: UnverifiedJwt) -> VouchedToken:
         if spec.oidc is None:
             raise JoinRefused("no_issuer", "the token resource names no issuer")
-        _check_issuer(token, spec.oidc.issuer)
+        check_issuer(token, spec.oidc.issuer)
         keys = self._find_issuer(spec.oidc.issuer, allow_http=spec.oidc.insecure_allow_http_issuer)
         await _verify(token, keys.load, keys.refresh)
-        return self._read_verified(token, (self._cluster_name,))
-
-    def _read_verified(self, token: UnverifiedJwt, audiences: tuple[str, ...]) -> VouchedToken:
-        check_times(token.claims, self._clock.now())
-        return read_bound_token(token, audiences)
+        return read_bound_token(token, (self._cluster_name,))
 
     def _find_issuer(self, issuer: str, *, allow_http: bool) -> OidcKeys:
         if len(self._issuers) >= MAX_ISSUERS:
@@ -158,14 +158,14 @@ class KubernetesJudge:
             return (self._cluster_name,)
         return tuple(dict.fromkeys([self._cluster_name, *_read_own_audiences(kubernetes)]))
 
-    async def _check_pod(self, vouched: VouchedToken) -> None:
+    async def _check_pod(self, vouched: VouchedToken, *, watched: bool) -> None:
         """Look at the pod itself: the API server's word may be ten seconds old."""
-        pod = await self._require_kubernetes().get_pod(vouched.account.namespace, vouched.pod_name)
-        if pod is None:
-            raise JoinRefused("pod_gone", f"pod {vouched.pod_name!r} is not there any more")
-        if pod.uid != vouched.pod_uid:
-            raise JoinRefused("pod_uid_mismatch", f"pod {vouched.pod_name!r} is another one of the same name")
-        if pod.is_terminating:
+        kubernetes = self._require_kubernetes()
+        pod = await kubernetes.get_pod(vouched.account.namespace, vouched.pod_name, watched=watched)
+        ending = find_pod_ending(vouched.bound_pod, pod)
+        if ending is not None:
+            raise JoinRefused(ending, f"pod {vouched.pod_name!r} {_ENDINGS[ending]}")
+        if pod is not None and pod.is_terminating:
             raise JoinRefused("pod_terminating", f"pod {vouched.pod_name!r} is ending")
 
 
@@ -190,7 +190,7 @@ def parse_published_keys(text: str) -> JwkSet:
         raise BadAnswer(f"the published key set cannot be used: {error.message}") from error
 
 
-def check_life(vouched: VouchedToken, spec: KubernetesSpec) -> None:
+def check_life(issued: datetime | None, expires: datetime, spec: KubernetesSpec) -> None:
     """Refuse a token that lives longer than the token resource allows; exactly that long is allowed.
 
     Raises:
@@ -198,10 +198,10 @@ def check_life(vouched: VouchedToken, spec: KubernetesSpec) -> None:
     """
     if spec.max_ttl is None:
         return
-    if vouched.issued is None:
+    if issued is None:
         raise JoinRefused("missing_claim", "the token does not say when it was issued")
-    if vouched.expires - vouched.issued > spec.max_ttl:
-        life = vouched.expires - vouched.issued
+    if expires - issued > spec.max_ttl:
+        life = expires - issued
         raise JoinRefused("token_ttl_too_long", f"the token lives {life}, and {spec.max_ttl} is allowed")
 
 
@@ -219,15 +219,10 @@ def check_rules(account: ServiceAccount, spec: KubernetesSpec) -> None:
     raise JoinRefused("no_rule_matched", f"no rule admits {account}; the nearest is {shown}, which differs in {fields}")
 
 
-def _check_issuer(token: UnverifiedJwt, issuer: object) -> None:
-    if not isinstance(issuer, str) or token.claims.get("iss") != issuer:
-        raise JoinRefused("wrong_issuer", "the token is of another issuer")
-
-
 def _read_own_claims(kubernetes: KubernetesAccess) -> Mapping[str, Any]:
     """Return the claims of auth's own token: it comes from a file that only the kubelet writes."""
     try:
-        return parse_jwt(kubernetes.own_token).claims
+        return _parse_own_token(kubernetes.own_token)
     except JwtError as error:
         raise BadAnswer(OWN_TOKEN_PROBLEM) from error
 
@@ -237,6 +232,12 @@ def _read_own_audiences(kubernetes: KubernetesAccess) -> tuple[str, ...]:
         return read_audiences(_read_own_claims(kubernetes))
     except JwtError as error:
         raise BadAnswer(OWN_TOKEN_PROBLEM) from error
+
+
+@lru_cache(maxsize=1)
+def _parse_own_token(token: str) -> Mapping[str, Any]:
+    """Return the claims; they are needed for every join, and the file changes once in an hour."""
+    return parse_jwt(token).claims
 
 
 def _build_use(vouched: VouchedToken, spec: KubernetesSpec) -> ProofUse:

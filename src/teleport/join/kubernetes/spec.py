@@ -84,7 +84,7 @@ class KubernetesSpec(Model):
     verify_pod: bool = False
     """Look at the pod itself after the API server vouched: it must be there with the same UID, and not be ending."""
     bind_to_pod: bool = False
-    """End the membership of the joined process with the life of its pod; refused until that is there."""
+    """End the membership with the life of the pod and of its ServiceAccount; includes `verify_pod`."""
 
     @property
     def max_ttl(self) -> timedelta | None:
@@ -117,7 +117,7 @@ def parse_spec(token: Token) -> KubernetesSpec:
     if not spec.allow:
         raise BadParameter("spec.kubernetes.allow has no rules, so that nobody could join")
     for number, rule in enumerate(spec.allow):
-        _check_rule(rule, f"spec.kubernetes.allow[{number}]")
+        check_rule(rule, f"spec.kubernetes.allow[{number}]")
     _check_type(spec)
     ttl = spec.max_ttl
     if ttl is not None and ttl <= timedelta():
@@ -125,7 +125,12 @@ def parse_spec(token: Token) -> KubernetesSpec:
     return spec
 
 
-def _check_rule(rule: Rule, where: str) -> None:
+def check_rule(rule: Rule, where: str) -> None:
+    """Refuse a rule that admits nobody, or says nothing.
+
+    Raises:
+        BadParameter: the rule is empty, or holds what no ServiceAccount's name can; the message names the place.
+    """
     if not (rule.service_account or rule.service_account_namespace or rule.service_account_name):
         raise BadParameter(f"{where} is empty; give service_account as namespace:name")
     if rule.service_account:
@@ -146,10 +151,9 @@ def _check_type(spec: KubernetesSpec) -> None:
         raise BadParameter(f"spec.kubernetes.static_jwks must not be set for type {spec.type}")
     if spec.type is not ProofType.OIDC and spec.oidc is not None:
         raise BadParameter(f"spec.kubernetes.oidc must not be set for type {spec.type}")
-    if spec.bind_to_pod:
-        raise BadParameter("spec.kubernetes.bind_to_pod is not supported by this version; verify_pod is")
-    if spec.type is not ProofType.IN_CLUSTER and spec.verify_pod:
-        raise BadParameter("spec.kubernetes.verify_pod needs type in_cluster: auth sees no pods of other clusters")
+    for name in ("verify_pod", "bind_to_pod"):
+        if spec.type is not ProofType.IN_CLUSTER and getattr(spec, name):
+            raise BadParameter(f"spec.kubernetes.{name} needs type in_cluster: auth sees no pods of other clusters")
     if spec.type is ProofType.STATIC_JWKS:
         _ = spec.keys
     if spec.type is ProofType.OIDC:

@@ -59,6 +59,7 @@ class Border:
         endpoints = Endpoints(
             table=handlers.table,
             authority=auth.authority,
+            pod_lives=auth.pod_lives,
             limits=self.limits,
             metrics=Metrics(self.registry),
             clock=auth.clock,
@@ -270,6 +271,25 @@ async def test_the_uses_of_a_token_are_shown_without_its_name(border: Border) ->
     await border.auth.join()
     answer = await border.ask("token_uses", {"name": SECRET}, border.show_user("auditor"))
     assert answer["name"] == "*" * 24 + SECRET[24:]
+    assert [use["outcome"] for use in answer["uses"]] == ["success"]
+
+
+async def test_an_unknown_token_has_no_uses_and_is_not_found(border: Border) -> None:
+    with pytest.raises(NotFound, match="not found"):
+        await border.ask("token_uses", {"name": "unknown-token"}, border.show_admin())
+
+
+async def test_a_token_that_nobody_has_used_has_an_empty_ledger(border: Border) -> None:
+    await border.auth.add_token()
+    answer = await border.ask("token_uses", {"name": SECRET}, border.show_admin())
+    assert answer["uses"] == []
+
+
+async def test_the_uses_of_a_token_that_was_revoked_are_still_shown(border: Border) -> None:
+    await border.auth.add_token()
+    await border.auth.join()
+    await border.ask("resources/delete", {"kind": "token", "name": SECRET}, border.show_admin())
+    answer = await border.ask("token_uses", {"name": SECRET}, border.show_admin())
     assert [use["outcome"] for use in answer["uses"]] == ["success"]
 
 

@@ -74,4 +74,4 @@ def test_hostile_16_an_id_is_unique_to_its_issuer() -> None:
 def test_a_token_for_somebody_else_is_told_by_both_audiences() -> None:
     with pytest.raises(JoinRefused) as refusal:
         read_bound_token(parse_jwt(sign(build_claims(aud=["vault", "consul"]))), (CLUSTER, "k3s"))
-    assert refusal.value.detail == "the token is for vault, consul, and accepted is example.com, k3s"
+    assert refusal.value.detail == "the token is for vault, consul, and accepted is example.com or k3s"
