@@ -123,6 +123,9 @@ class KubernetesAccess:
         Raises:
             Unavailable: it does not answer, or does not let auth ask.
         """
+        known = self._reviewer.find(token, audiences)
+        if known is not None:
+            return known  # which says nothing of whether auth may ask now
         with self._followed("token reviews", build_reviews_grant, partial(self._review_own_token, audiences)):
             return await self._reviewer.review(token, audiences)
 

@@ -113,6 +113,16 @@ async def test_hostile_23_a_right_that_is_back_shows_although_nobody_comes() -> 
     assert asking.api.reviewed == ["own"]
 
 
+async def test_hostile_23_an_answer_from_before_does_not_say_that_a_right_is_back() -> None:
+    asking = Asking()
+    await asking.access.review("a", ("example.com",))
+    asking.api.failure = forbid("tokenreviews")
+    with pytest.raises(Forbidden):
+        await asking.access.review("b", ("example.com",))
+    await asking.access.review("a", ("example.com",))
+    assert None not in asking.reports
+
+
 async def test_where_nothing_is_missing_nothing_is_asked_again() -> None:
     asking = Asking()
     asking.api.failure = NoAnswer("down")
