@@ -7,7 +7,7 @@ revoked that would grow for ever, and a crash at any line leaves a pod that is l
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 
 from teleport.auth import audit
@@ -114,15 +114,22 @@ class PodLives:
 
     async def _put_out(self, pod: BoundPod, ending: Ending) -> None:
         """Remove a pod's members: first what they serve, then what lets them in."""
+        out: list[str] = []
         while found := await self._members.list_of_pod(pod.uid, limit=PART):
-            for member, _ in found:
-                await self._presence.withdraw(member.member_id)
+            ids = [member.member_id for member, _ in found]
+            await self._withdraw(ids)
             try:
                 await self._remove(found, ending)
             except CompareFailed:
                 continue  # another auth server was faster, or somebody joined once more
             logger.info("pod %s in %s: %s; %d members are out", pod.name, pod.namespace, ending, len(found))
+            out += ids
         self._forget(pod)
+        await self._withdraw(out)  # of a heartbeat that came in between
+
+    async def _withdraw(self, member_ids: Iterable[str]) -> None:
+        for member_id in member_ids:
+            await self._presence.withdraw(member_id)
 
     async def _remove(self, found: list[tuple[PodMember, Item]], ending: Ending) -> None:
         events = [

@@ -129,6 +129,35 @@ async def was_cut(cluster: Cluster) -> bool:
     return set(cluster.cut) == {BOUND.uid}
 
 
+async def test_a_heartbeat_that_comes_while_the_member_is_put_out_leaves_nothing(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    response = await cluster.join()
+    caller = cluster.identify(response)
+    wiki = {"kind": "app_server", "metadata": {"name": "wiki"}, "spec": {}}
+    heartbeat = HeartbeatRequest(hostname="h", version="1", servers=(wiki,))
+    withdraw = cluster.auth.stores.presence.withdraw
+    late = [heartbeat]
+
+    async def be_heard_after(host_id: str) -> None:
+        await withdraw(host_id)
+        if late:
+            await cluster.auth.pod_lives.check(caller.pod_uid)
+            await cluster.auth.heartbeats.announce(late.pop(), caller)
+
+    monkeypatch.setattr(cluster.auth.stores.presence, "withdraw", be_heard_after)
+    await cluster.kubernetes.delete("pods", POD.name)
+    await cluster.wait_until_out(response)
+
+    async def is_forgotten() -> bool:
+        servers, _ = await cluster.auth.stores.presence.list_page("app_server", after="", limit=10)
+        return not late and not servers
+
+    await until(is_forgotten)
+    with pytest.raises(NotFound):
+        await cluster.auth.stores.presence.get("instance", response.host_id)
+
+
 async def test_every_member_of_the_pod_is_out_and_nobody_else(cluster: Cluster) -> None:
     members = [await cluster.join() for _ in range(2)]
     await cluster.admit(bind_to_pod=False)
