@@ -82,6 +82,7 @@ class PodLives:
             return
         async with asyncio.TaskGroup() as group:
             group.create_task(self._watches.run())
+            group.create_task(self._watches.end_idle())
             group.create_task(self._follow_members(self._watches))
 
     async def _follow_members(self, watches: PodWatches) -> None:

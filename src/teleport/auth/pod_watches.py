@@ -18,6 +18,8 @@ MAX_LOOKS = 16
 """So many pods are looked at at once."""
 READY_TIMEOUT = timedelta(seconds=5)
 RETRY = timedelta(seconds=1)
+IDLE = timedelta(minutes=1)
+"""Far longer than a join takes: after that, whoever was expected has not come."""
 
 ASPECTS: tuple[Aspect[Any], ...] = (POD_ASPECT, ACCOUNT_ASPECT)
 
@@ -32,6 +34,8 @@ class _Watch:
     """The kinds of which nothing is known yet."""
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
+    is_expecting: bool = True
+    """Somebody may be about to join from there."""
 
 
 class PodWatches:
@@ -87,9 +91,11 @@ class PodWatches:
             Unavailable: too many namespaces are, or Kubernetes does not answer; the log says why.
         """
         self.begin(namespace)
+        watch = self._watches[namespace]
+        watch.is_expecting = True
         try:
             async with asyncio.timeout(READY_TIMEOUT.total_seconds()):
-                await self._watches[namespace].ready.wait()
+                await watch.ready.wait()
         except TimeoutError as error:
             raise Unavailable("auth cannot watch pods at present; the auth server's log says why") from error
 
@@ -98,6 +104,18 @@ class PodWatches:
         watch = self._watches.pop(namespace, None)
         for task in watch.tasks if watch is not None else ():
             task.cancel()
+
+    async def end_idle(self) -> None:
+        """Watch no longer where the joins that were expected have failed, as those of a token shown twice.
+
+        Who joins after all is known by its record, which begins the watch anew and looks at its pod.
+        """
+        while True:
+            await asyncio.sleep(IDLE.total_seconds())
+            for namespace, watch in list(self._watches.items()):
+                if not watch.is_expecting and not self._find_pods(namespace):
+                    self.end(namespace)
+                watch.is_expecting = False
 
     def suspect(self, pod: BoundPod) -> None:
         """Have a look at a pod soon: it may have ended."""

@@ -322,6 +322,39 @@ async def test_no_more_namespaces_are_watched_than_are_allowed() -> None:
     await asyncio.gather(running, return_exceptions=True)
 
 
+async def test_a_namespace_is_watched_on_only_if_somebody_has_joined_from_there(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended: list[str] = []
+
+    class Watches(PodWatches):
+        def end(self, namespace: str) -> None:
+            ended.append(namespace)
+            super().end(namespace)
+
+    async def ignore(*_: Any) -> None:
+        return None
+
+    async def is_ended(namespace: str) -> bool:
+        return ended[-1:] == [namespace]
+
+    monkeypatch.setattr("teleport.auth.pod_watches.IDLE", MOMENT)
+    kubernetes = KubernetesAccess(api=cluster.kubernetes, clock=cluster.auth.clock)
+    pods = [BOUND]
+    watches = Watches(
+        kubernetes=kubernetes, find_pods=lambda namespace: pods if namespace == NAMESPACE else [], on_end=ignore
+    )
+    async with asyncio.TaskGroup() as group:
+        ending = group.create_task(watches.end_idle())
+        for namespace in (NAMESPACE, "refused"):
+            await watches.wait_until_ready(namespace)
+        await until(lambda: is_ended("refused"))
+        pods.clear()
+        await until(lambda: is_ended(NAMESPACE))
+        ending.cancel()
+    assert ended == ["refused", NAMESPACE]
+
+
 async def test_without_a_way_to_kubernetes_nobody_can_be_bound_and_the_bound_stay() -> None:
     auth = await InProcessAuth.start()
     await auth.pod_lives.run()
