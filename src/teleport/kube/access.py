@@ -3,6 +3,8 @@
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, aclosing, contextmanager, nullcontext, suppress
+from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 from functools import partial
 from typing import Protocol, TypeVar
@@ -24,6 +26,9 @@ from teleport.kube.published_keys import PublishedKeys
 from teleport.kube.reviewer import MAX_IN_FLIGHT, ReviewApi, TokenReviewer
 from teleport.kube.token_review import ReviewStatus
 
+FORGET = timedelta(minutes=10)
+"""A right in a namespace from which no pod has needed it for so long is missed no more."""
+
 T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
@@ -41,6 +46,18 @@ class Verification(StrEnum):
     """The API server is asked about each; it knows of pods that are gone."""
     JWKS = "jwks"
     """The signature is verified by the cluster's keys, which any ServiceAccount may read; a deleted pod goes unseen."""
+
+
+@dataclass(slots=True)
+class _Lack:
+    """A right that is missing."""
+
+    problem: str
+    again: Again | None
+    """Asks such a question; without it somebody else does so soon."""
+    needed_at: float
+    is_local: bool
+    """It is needed in one namespace."""
 
 
 class AccessApi(ReviewApi, FollowApi, Protocol):
@@ -71,8 +88,8 @@ class AccessApi(ReviewApi, FollowApi, Protocol):
 class KubernetesAccess:
     """What a judge may ask Kubernetes; to be closed.
 
-    A right that is missing is reported once, and that it is back when a question of its kind is answered again. The log
-    says once why a question has no answer.
+    A right that is missing is reported once, and that it is back when a question of its kind, and about the same
+    namespace, is answered again. The log says once why a question has no answer.
 
     Args:
         api: the client, which is closed with it.
@@ -95,11 +112,11 @@ class KubernetesAccess:
     ) -> None:
         self.verification = verification
         self._api = api
+        self._clock = clock
         self._reviewer = TokenReviewer(api=api, clock=clock, max_in_flight=max_in_flight, observe=observe)
         self._keys = PublishedKeys(api.get_jwks, clock=clock)
         self._report = report
-        self._missing: dict[str, str] = {}
-        self._again: dict[str, Again] = {}
+        self._lacks: dict[str, _Lack] = {}
         self._told: str | None = None
         self._silent: dict[str, str] = {}
 
@@ -141,7 +158,8 @@ class KubernetesAccess:
             Unavailable: the API server does not answer, or does not let auth ask.
         """
         again = partial(self.get_pod, namespace, name, watched=watched)
-        with self._followed("pods", build_watch_grant if watched else build_pods_grant, again):
+        build_grant = build_watch_grant if watched else build_pods_grant
+        with self._followed("pods", build_grant, again, namespace=namespace):
             return await self._api.get_pod(namespace, name)
 
     async def get_service_account(self, namespace: str, name: str) -> ServiceAccountObject | None:
@@ -151,7 +169,7 @@ class KubernetesAccess:
             Unavailable: see `get_pod`.
         """
         again = partial(self.get_service_account, namespace, name)
-        with self._followed("serviceaccounts", build_watch_grant, again):
+        with self._followed("serviceaccounts", build_watch_grant, again, namespace=namespace):
             return await self._api.get_service_account(namespace, name)
 
     async def follow(self, kind: ObjectKind[T], namespace: str) -> AsyncGenerator[Listing[T] | ObjectChange[T], None]:
@@ -163,7 +181,7 @@ class KubernetesAccess:
         seen = follow_objects(self._api, kind, namespace)
         async with aclosing(seen):
             while True:
-                with self._followed(f"watching {kind.resource}", build_watch_grant):
+                with self._followed(f"watching {kind.resource}", build_watch_grant, namespace=namespace):
                     each = await anext(seen)
                 yield each
 
@@ -190,9 +208,15 @@ class KubernetesAccess:
 
         Whoever is not ready may get no visitors, and then no join would show that the right is back.
         """
-        for again in list(self._again.values()):
-            with suppress(NoAnswer):
-                await again()
+        for place, lack in list(self._lacks.items()):
+            if lack.is_local and self._clock.monotonic() - lack.needed_at > FORGET.total_seconds():
+                self._lacks.pop(place, None)
+                self._tell()
+            elif lack.again is not None:
+                with suppress(NoAnswer):
+                    await lack.again()
+                if place in self._lacks:
+                    self._lacks[place].needed_at = lack.needed_at  # it was not needed now
 
     async def _review_own_token(self, audiences: Sequence[str]) -> None:
         """Ask what was asked of a stranger's token, which is not kept."""
@@ -200,7 +224,7 @@ class KubernetesAccess:
 
     @contextmanager
     def _followed(
-        self, kind: str, build_grant: Callable[[Account], Grant], again: Again | None = None
+        self, kind: str, build_grant: Callable[[Account], Grant], again: Again | None = None, *, namespace: str = ""
     ) -> Iterator[None]:
         """Report and log what becomes of the questions of one kind.
 
@@ -208,14 +232,15 @@ class KubernetesAccess:
             kind: of the question.
             build_grant: returns what lets us ask.
             again: asks such a question; without it somebody else does so soon.
+            namespace: that it is about, since a right may be granted in one and not in another.
         """
+        place = f"{kind} in {namespace}" if namespace else kind
         try:
             yield
         except Forbidden as error:
             command = build_grant(find_account(error.detail)).command
-            self._missing[kind] = f"{error.detail}; to grant it: {command}"
-            if again is not None:
-                self._again[kind] = again
+            problem = f"{error.detail}; to grant it: {command}"
+            self._lacks[place] = _Lack(problem, again, self._clock.monotonic(), is_local=bool(namespace))
             self._tell()
             raise
         except NoAnswer as error:
@@ -225,13 +250,12 @@ class KubernetesAccess:
             raise
         if self._silent.pop(kind, None) is not None:
             logger.info("Kubernetes, %s: answered again", kind)
-        if self._missing.pop(kind, None) is not None:
-            logger.info("Kubernetes, %s: allowed again", kind)
-        self._again.pop(kind, None)
+        if self._lacks.pop(place, None) is not None:
+            logger.info("Kubernetes, %s: allowed again", place)
         self._tell()
 
     def _tell(self) -> None:
-        problem = "; ".join(self._missing.values()) or None
+        problem = "; ".join(lack.problem for lack in self._lacks.values()) or None
         if problem != self._told:
             self._told = problem
             self._report(problem)

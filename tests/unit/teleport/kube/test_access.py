@@ -7,7 +7,7 @@ import pytest
 
 from support.clock import FakeClock
 from support.pod_cluster import POD, PodCluster
-from teleport.kube.access import KubernetesAccess
+from teleport.kube.access import FORGET, KubernetesAccess
 from teleport.kube.errors import Forbidden, NoAnswer
 from teleport.kube.published_keys import FAILURE_PAUSE, REFRESH_PAUSE
 from teleport.kube.token_review import ReviewStatus
@@ -142,6 +142,32 @@ async def test_hostile_23_an_answer_of_another_kind_does_not_hide_what_is_missin
     await asking.access.review("a", ("example.com",))
     assert asking.reports[-1] is not None
     assert "--verb=get --resource=pods" in asking.reports[-1]
+
+
+async def test_a_right_in_one_namespace_does_not_hide_that_it_is_missing_in_another() -> None:
+    asking = Asking()
+    asking.api.failure = forbid("pods")
+    with pytest.raises(Forbidden):
+        await asking.access.get_pod("apps", "web-0")
+    asking.api.failure = None
+    asking.api.namespaces = ("others",)
+    await asking.access.get_pod("others", "web-0")
+    assert None not in asking.reports
+
+
+async def test_a_right_in_a_namespace_that_no_pod_needs_any_more_is_not_missed_for_ever() -> None:
+    asking = Asking()
+    asking.api.failure = forbid("what was asked")
+    with pytest.raises(Forbidden):
+        await asking.access.review("stranger", ("example.com",))
+    with pytest.raises(Forbidden):
+        await asking.access.get_pod("apps", "web-0")
+    for _ in range(2):
+        asking.clock.advance(FORGET)
+        await asking.access.look_again()
+    assert asking.reports[-1] is not None
+    assert "--verb=get --resource=pods" not in asking.reports[-1]
+    assert "system:auth-delegator" in asking.reports[-1]
 
 
 async def test_hostile_20_an_api_that_is_down_is_logged_once_and_its_return_too(
