@@ -72,7 +72,7 @@ class Membership:
 
         Raises:
             AccessDenied: neither the identity nor the token covers the role.
-        MembershipEnded: this process is a member no longer.
+            MembershipEnded: this process is a member no longer.
         """
         if role in self._joined.certificates:
             return
