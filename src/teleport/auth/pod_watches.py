@@ -11,6 +11,7 @@ from typing import Any
 from teleport.errors import TeleportError, Unavailable
 from teleport.kube.access import KubernetesAccess
 from teleport.kube.bound_pod import ACCOUNT_ASPECT, POD_ASPECT, Aspect, BoundPod, Ending, find_ending
+from teleport.kube.errors import TooBusy
 from teleport.kube.objects import Listing
 
 MAX_NAMESPACES = 256
@@ -126,8 +127,9 @@ class PodWatches:
         while True:
             try:
                 await self._follow(namespace, watch, aspect)
-            except Unavailable:  # `KubernetesAccess` has logged and reported it
-                await asyncio.sleep(RETRY.total_seconds())
+            except Unavailable as error:  # `KubernetesAccess` has logged and reported it
+                wait = max(RETRY, error.retry_after) if isinstance(error, TooBusy) else RETRY
+                await asyncio.sleep(wait.total_seconds())
 
     async def _follow(self, namespace: str, watch: _Watch, aspect: Aspect[Any]) -> None:
         async with aclosing(self._kubernetes.follow(aspect.kind, namespace)) as sightings:

@@ -20,7 +20,7 @@ from teleport.auth.pod_watches import MAX_NAMESPACES, PodWatches
 from teleport.errors import CompareFailed, JoinRefused, MembershipEnded, NotFound, StorageError, Unavailable
 from teleport.kube.access import KubernetesAccess
 from teleport.kube.bound_pod import Ending
-from teleport.kube.errors import NoAnswer
+from teleport.kube.errors import NoAnswer, TooBusy
 from teleport.resources.model import Metadata
 from teleport.resources.role import SystemRole
 from teleport.resources.token import Token, TokenSpec
@@ -300,6 +300,26 @@ async def test_where_pods_cannot_be_watched_nobody_is_bound_to_one(monkeypatch: 
         with pytest.raises(Unavailable):
             await cluster.join()
     assert await cluster.auth.stores.pod_members.list_of_pod(BOUND.uid, limit=1) == []
+
+
+async def test_hostile_20_an_api_server_that_is_too_busy_for_a_watch_is_left_alone_for_as_long_as_it_says(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("teleport.auth.pod_watches.RETRY", MOMENT)
+    monkeypatch.setattr("teleport.auth.pod_watches.READY_TIMEOUT", 20 * MOMENT)
+    cluster = Cluster()
+    await cluster.start()
+    asked: list[str] = []
+
+    async def send_away(kind: Any, *_: Any) -> Any:
+        asked.append(kind.resource)
+        raise TooBusy("too many requests", timedelta(hours=1))
+
+    monkeypatch.setattr(cluster.kubernetes, "list_objects", send_away)
+    async with cluster.running():
+        with pytest.raises(Unavailable):
+            await cluster.auth.pod_lives.expect(BOUND)
+    assert sorted(asked) == ["pods", "serviceaccounts"]
 
 
 async def test_no_more_namespaces_are_watched_than_are_allowed() -> None:
