@@ -1,0 +1,141 @@
+"""Reads an object as the API server gives it: what it declares, or all that is wrong with it. Pure.
+
+`fields.py` finds what nobody knows, `checks.py` what does not fit together. The judges of auth have the last word, so
+that whatever is read here is a token that auth takes.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from teleport.join.method import Judge
+from teleport.resources.model import Metadata
+from teleport.resources.token import METHODS_OF_THE_ORIGINAL, SAFE_SECRET_LENGTH, Token, TokenSpec
+from teleport_operator.checks import find_contradictions, find_refusals
+from teleport_operator.declaration import (
+    NEVER,
+    Annotation,
+    Declaration,
+    ExpiryRule,
+    ExpirySource,
+    Note,
+    NoteReason,
+    SecretRule,
+    SecretSource,
+)
+from teleport_operator.expiry import choose_expiry
+from teleport_operator.fields import describe_unknown
+from teleport_operator.head import parse_head, read_annotations
+from teleport_operator.problems import InvalidManifest, Problem
+from teleport_operator.spec import DeclaredSpec, Plain, SecretSection, normalise, read_spec
+
+DEFAULT_OVERLAP = timedelta(hours=1)
+
+_METHOD_FIELDS = frozenset({"join_method", "allow", "kubernetes", "secret"})
+"""Those without which nobody can tell what the name of the object means."""
+_ANY_SECRET = "0" * SAFE_SECRET_LENGTH
+"""Stands for a secret that is made or read later, or that was judged already."""
+_REVEALED = (
+    "whoever may list these objects reads the token, which is this object's name; "
+    "with `secret: {}` in the spec the operator keeps one in a Secret"
+)
+_EXPIRES_FROM_METADATA = (
+    "metadata.expires is no field of Kubernetes and was dropped; it is taken from what `kubectl apply` noted. "
+    "Write spec.expires or spec.ttl"
+)
+_ROOT = ("apiVersion", "kind", "metadata", "spec", "status")
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What name, annotations and spec of an object say."""
+
+    spec: DeclaredSpec
+    token: Token
+    expiry: ExpiryRule
+
+
+def parse_declaration(raw: Mapping[str, Any], *, judges: Mapping[str, Judge]) -> Declaration:
+    """Read an object of the API server.
+
+    Args:
+        raw: the whole object.
+        judges: auth's, as `teleport.join.catalog.build_judges` makes them.
+
+    Raises:
+        InvalidManifest: with everything that is wrong.
+    """
+    content = parse_content(raw, judges=judges)
+    return Declaration(
+        head=parse_head(raw),
+        token=content.token,
+        expiry=content.expiry,
+        secret=_build_secret_rule(content.spec.secret, raw["metadata"]["name"]),
+        drift_policy=content.spec.drift_policy,
+        adoption_policy=content.spec.adoption_policy,
+        notes=tuple(_find_notes(content)),
+    )
+
+
+def parse_content(raw: Mapping[str, Any], *, judges: Mapping[str, Judge]) -> Content:
+    """Read name, annotations and spec, which a manifest has as well that no API server has seen.
+
+    Raises:
+        InvalidManifest: with everything that is wrong.
+    """
+    problems = [describe_unknown("", str(key), _ROOT) for key in raw if key not in _ROOT]
+    plain = normalise(raw.get("spec") or {})
+    reading = read_spec(plain)
+    problems += reading.problems
+    token = _build_token(raw, reading.spec, plain, reading.broken)
+    if not reading.broken & _METHOD_FIELDS:
+        problems += find_contradictions(reading.spec, raw["metadata"]["name"], is_secret=token.is_secret)
+    if not reading.broken:
+        problems += find_refusals(token.with_metadata(name=_ANY_SECRET) if token.is_secret else token, judges)
+    expiry = _choose_expiry(reading.spec, raw, token, problems)
+    if problems:
+        raise InvalidManifest(problems)
+    return Content(reading.spec, token, expiry)
+
+
+def _build_token(raw: Mapping[str, Any], spec: DeclaredSpec, plain: Plain, broken: frozenset[str]) -> Token:
+    """Return the token of a spec, without its broken fields; its section stays as it is written."""
+    own = {key: value for key, value in plain.items() if key in TokenSpec.model_fields and key not in broken}
+    name = "" if spec.secret is not None else raw["metadata"]["name"]
+    description = read_annotations(raw).get(Annotation.DESCRIPTION, "")
+    token_spec = TokenSpec.model_validate({**own, "join_method": spec.method})
+    return Token(metadata=Metadata(name=name, description=description), spec=token_spec)
+
+
+def _choose_expiry(spec: DeclaredSpec, raw: Mapping[str, Any], token: Token, problems: list[Problem]) -> ExpiryRule:
+    try:
+        return choose_expiry(spec, read_annotations(raw), is_secret=token.is_secret)
+    except InvalidManifest as error:
+        problems += error.problems
+        return NEVER
+
+
+def _build_secret_rule(section: SecretSection | None, name: str) -> SecretRule | None:
+    if section is None:
+        return None
+    source, every = section.from_secret, section.rotate_every
+    return SecretRule(
+        name=section.name or name,
+        source=None if source is None else SecretSource(source.name, source.key),
+        rotate_every=every,
+        overlap=min(DEFAULT_OVERLAP, every / 2)
+        if every and section.overlap is None
+        else section.overlap or timedelta(),
+    )
+
+
+def _find_notes(content: Content) -> Iterator[Note]:
+    spec, method = content.spec, content.token.spec.method
+    if content.token.is_secret and spec.secret is None:
+        yield Note(NoteReason.NAME_IS_SECRET, _REVEALED)
+    if content.expiry.source is ExpirySource.METADATA:
+        yield Note(NoteReason.EXPIRES_FROM_METADATA, _EXPIRES_FROM_METADATA)
+    for section in sorted(METHODS_OF_THE_ORIGINAL - {method}):
+        if getattr(spec, section, None) is not None:
+            yield Note(NoteReason.UNUSED_SECTION, f"spec.{section} has no effect with join_method {method}")
