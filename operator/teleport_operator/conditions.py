@@ -1,7 +1,7 @@
 """The conditions of an object's status: from what came of it to what people and tools read. Pure.
 
-Ready follows kstatus, so that `kubectl wait`, Flux and Argo CD agree: a token that ran out as declared is ready, one that
-needs a person is stalled, everything else is under way. ValidStructure, TeleportResourceOwned and
+Ready follows kstatus, so that `kubectl wait`, Flux and Argo CD agree: a token that ran out as declared is ready, one
+that needs a person is stalled, everything else is under way. ValidStructure, TeleportResourceOwned and
 SuccessfullyReconciled have the states and reasons of the original, whose users' scripts read them.
 """
 
