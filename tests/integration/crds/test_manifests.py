@@ -111,7 +111,8 @@ def test_the_policy_names_all_unknown_fields(guarded: TokenObjects) -> None:
     assert answer.code == 422
     assert answer.message.endswith(
         "unknown field spec.rolls, spec.kubernetes.jwks, spec.kubernetes.allow[].pod, "
-        "spec.kubernetes.static_jwks.keys, spec.kubernetes.oidc.isuer, spec.limits.uses, spec.secret.rotate, spec.secret.fromSecret.keys"
+        "spec.kubernetes.static_jwks.keys, spec.kubernetes.oidc.isuer, spec.limits.uses, "
+        "spec.secret.rotate, spec.secret.fromSecret.keys"
     )
 
 
