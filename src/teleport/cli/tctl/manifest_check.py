@@ -39,8 +39,9 @@ def check(session: Session, *, file: BinaryIO) -> None:
     documents = list(parse_manifests(read_text(file)))
     if not documents:
         raise BadParameter(f"there is no manifest of kind {KIND} in the input")
+    origin = getattr(file, "name", "<stdin>")
     judges = build_judges(JudgeContext(cluster_name="", clock=session.clock))
-    faulty = [document for document in documents if _report(document, judges, file.name)]
+    faulty = [document for document in documents if _report(document, judges, origin)]
     corrected = [_correct(document, judges, number) for number, document in enumerate(faulty, start=1)]
     click.echo("---\n".join(corrected), nl=False)
     if faulty:
