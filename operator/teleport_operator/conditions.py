@@ -6,11 +6,13 @@ SuccessfullyReconciled have the states and reasons of the original, whose users'
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from teleport.errors import BadParameter
 from teleport.resources.model import render_time
 from teleport_operator.expiry import parse_moment
 from teleport_operator.problems import ProblemKind
@@ -225,6 +227,7 @@ def _claim_warnings(report: Report) -> Iterator[Claim]:
 
 def _find_transition(before: Mapping[str, Any], status: Status, now: datetime) -> datetime:
     """Return since when the status holds; Kubernetes counts whole seconds."""
-    if before.get("status") != status:
-        return now.replace(microsecond=0)
-    return parse_moment(before["lastTransitionTime"])
+    if before.get("status") == status:
+        with suppress(BadParameter):
+            return parse_moment(before.get("lastTransitionTime", ""))
+    return now.replace(microsecond=0)
