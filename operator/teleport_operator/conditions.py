@@ -35,7 +35,7 @@ class Type(StrEnum):
     ACTIVE = "Active"
     """The token is in the store and would be accepted now."""
     RECONCILING = "Reconciling"
-    """Like the rest but the original's three, only there while it is true."""
+    """Only there while it is true, as are all that follow but the original's three."""
     STALLED = "Stalled"
     """Nothing will change before a person changes something."""
     VALID_STRUCTURE = "ValidStructure"

@@ -137,14 +137,14 @@ def _choose_expiry(spec: DeclaredSpec, raw: Mapping[str, Any], token: Token, pro
 def _build_secret_rule(section: SecretSection | None, name: str) -> SecretRule | None:
     if section is None:
         return None
-    source, every = section.from_secret, section.rotate_every
+    source, every, overlap = section.from_secret, section.rotate_every, section.overlap
+    if overlap is None:
+        overlap = DEFAULT_OVERLAP if every is None else min(DEFAULT_OVERLAP, every / 2)
     return SecretRule(
         name=section.name or name,
         source=None if source is None else SecretSource(source.name, source.key),
         rotate_every=every,
-        overlap=min(DEFAULT_OVERLAP, every / 2)
-        if every and section.overlap is None
-        else section.overlap or timedelta(),
+        overlap=overlap,
     )
 
 
