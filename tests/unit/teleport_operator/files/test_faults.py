@@ -64,7 +64,7 @@ def test_what_kubernetes_takes_is_no_fault(raw: dict[str, Any]) -> None:
 def test_nothing_is_said_of_what_helm_has_still_to_render() -> None:
     spec = {**KUBERNETES, "roles": "{{ .Values.roles | toJson }}", "ttl": "{{ .Values.ttl }}"}
     raw = build(spec, annotations={"resources.teleport.dev/expires": "{{ .Values.expires }}"})
-    assert find_problems(raw, JUDGES) == find_notes(raw, JUDGES) == ()
+    assert (find_problems(raw, JUDGES), find_notes(raw, JUDGES)) == ((), ())
 
 
 def test_a_name_that_is_the_secret_is_pointed_out() -> None:
