@@ -25,6 +25,7 @@ RUN python3 -m venv /build \
         -r requirements/runtime.txt
 COPY pyproject.toml README.md LICENSE ./
 COPY src src
+COPY operator operator
 # The bytecode is never held against its source: neither changes in an image.
 RUN /build/bin/pip wheel --no-index --no-deps --no-build-isolation --wheel-dir dist . \
     && /build/bin/pip --python /opt/teleport/bin/python install --no-compile --no-index --no-deps dist/*.whl \

@@ -10,7 +10,7 @@ BIN := .venv/bin
 RUNTIME := .venv/runtime.stamp
 DEV := .venv/dev.stamp
 FUZZ := .venv/fuzz.stamp
-SOURCES := src tests benchmarks examples scripts
+SOURCES := src operator tests benchmarks examples scripts
 PYTEST := $(BIN)/python -m pytest
 # Two workers, and the tests of one file stay together: they share what they start.
 PARALLEL := -n 2 --dist loadfile

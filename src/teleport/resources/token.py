@@ -81,6 +81,11 @@ class TokenSpec(Model):
     bound_keypair: Section | None = None
     env0: Section | None = None
 
+    @property
+    def method(self) -> str:
+        """Return the join method; where none is named, rules for AWS mean ec2, and else knowing the name is enough."""
+        return self.join_method or ("ec2" if self.allow else TOKEN_METHOD)
+
     @field_validator("roles", mode="before")
     @classmethod
     def _parse_roles(cls, value: object) -> object:
@@ -163,7 +168,7 @@ def check_token(token: Token) -> None:
 
 def fill_defaults(token: Token, now: datetime) -> Token:
     """Return the token with the method named and, for a secret that nobody gave a life, the default one."""
-    method = token.spec.join_method or ("ec2" if token.spec.allow else TOKEN_METHOD)
+    method = token.spec.method
     filled = token.model_copy(update={"spec": token.spec.model_copy(update={"join_method": method})})
     if method == TOKEN_METHOD and filled.metadata.expires is None:
         filled = filled.with_metadata(expires=now.astimezone(UTC) + DEFAULT_TTL)

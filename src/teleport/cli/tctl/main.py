@@ -33,6 +33,7 @@ tctl = LazyGroup(
         "create": f"{_HERE}.create:create",
         "edit": f"{_HERE}.edit:edit",
         "rm": f"{_HERE}.remove:remove",
+        "manifests": f"{_HERE}.manifests:manifests",
         "inventory": f"{_HERE}.inventory:inventory",
         "auth": f"{_HERE}.auth:auth",
         "kube": f"{_HERE}.kube:kube",

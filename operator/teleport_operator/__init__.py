@@ -1,0 +1,1 @@
+"""The operator: `TeleportProvisionToken` objects of Kubernetes become join tokens."""
