@@ -28,6 +28,8 @@ from teleport.kube.token_review import ReviewStatus
 
 FORGET = timedelta(minutes=10)
 """A right in a namespace from which no pod has needed it for so long is missed no more."""
+CALM = timedelta(seconds=10)
+"""An API server that is too busy answers now and then: after so long without a failure it answers again."""
 
 T = TypeVar("T")
 
@@ -58,6 +60,15 @@ class _Lack:
     needed_at: float
     is_local: bool
     """It is needed in one namespace."""
+
+
+@dataclass(slots=True)
+class _Silence:
+    """Questions of one kind that have no answer."""
+
+    detail: str
+    told_at: float
+    failed_at: float
 
 
 class AccessApi(ReviewApi, FollowApi, Protocol):
@@ -118,7 +129,7 @@ class KubernetesAccess:
         self._report = report
         self._lacks: dict[str, _Lack] = {}
         self._told: str | None = None
-        self._silent: dict[str, str] = {}
+        self._silences: dict[str, _Silence] = {}
 
     @property
     def own_token(self) -> str:
@@ -244,15 +255,26 @@ class KubernetesAccess:
             self._tell()
             raise
         except NoAnswer as error:
-            if self._silent.get(kind) != error.detail:
-                self._silent[kind] = error.detail
-                logger.warning("Kubernetes, %s: %s", kind, error.detail)
+            self._note_failure(kind, error.detail)
             raise
-        if self._silent.pop(kind, None) is not None:
-            logger.info("Kubernetes, %s: answered again", kind)
+        self._note_answer(kind)
         if self._lacks.pop(place, None) is not None:
             logger.info("Kubernetes, %s: allowed again", place)
         self._tell()
+
+    def _note_failure(self, kind: str, detail: str) -> None:
+        now = self._clock.monotonic()
+        known = self._silences.get(kind)
+        if known is None or (known.detail != detail and now - known.told_at > CALM.total_seconds()):
+            self._silences[kind] = known = _Silence(detail, now, now)
+            logger.warning("Kubernetes, %s: %s", kind, detail)
+        known.failed_at = now
+
+    def _note_answer(self, kind: str) -> None:
+        known = self._silences.get(kind)
+        if known is not None and self._clock.monotonic() - known.failed_at >= CALM.total_seconds():
+            del self._silences[kind]
+            logger.info("Kubernetes, %s: answered again", kind)
 
     def _tell(self) -> None:
         problem = "; ".join(lack.problem for lack in self._lacks.values()) or None

@@ -7,7 +7,7 @@ import pytest
 
 from support.clock import FakeClock
 from support.pod_cluster import POD, PodCluster
-from teleport.kube.access import FORGET, KubernetesAccess
+from teleport.kube.access import CALM, FORGET, KubernetesAccess
 from teleport.kube.errors import Forbidden, NoAnswer
 from teleport.kube.published_keys import FAILURE_PAUSE, REFRESH_PAUSE
 from teleport.kube.token_review import ReviewStatus
@@ -180,11 +180,30 @@ async def test_hostile_20_an_api_that_is_down_is_logged_once_and_its_return_too(
         with pytest.raises(NoAnswer):
             await asking.access.get_pod("apps", "web-0")
     asking.api.failure = None
+    asking.clock.advance(CALM)
     for _ in range(3):
         await asking.access.get_pod("apps", "web-0")
     assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
     assert "https://10.0.0.1" in caplog.text
     assert asking.reports == []
+
+
+async def test_hostile_20_an_api_that_answers_now_and_then_does_not_fill_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    asking = Asking()
+    for number in range(100):
+        asking.api.failure = NoAnswer(f"busy, {number % 2}")
+        with pytest.raises(NoAnswer):
+            await asking.access.get_pod("apps", "web-0")
+        asking.api.failure = None
+        await asking.access.get_pod("apps", "web-0")
+        asking.clock.advance(CALM / 100)
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    asking.clock.advance(CALM)
+    await asking.access.get_pod("apps", "web-0")
+    assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
 
 
 async def test_the_cluster_s_keys_are_kept_and_looked_at_anew_where_one_is_unknown() -> None:
