@@ -144,6 +144,7 @@ async def test_of_a_crowd_that_comes_at_once_few_are_judged_beyond_the_limit(bor
     judged = [outcome for outcome in outcomes if not isinstance(outcome, LimitExceeded)]
     assert all(isinstance(outcome, JoinRefused) for outcome in judged)
     assert LIMITS.refused_joins.burst <= len(judged) <= 20
+    assert border.limits.is_heeded_by(REMOTE_ADDR)  # all of them came before anybody was told to wait
 
 
 async def test_a_refused_join_is_counted_with_its_reason(border: Border) -> None:
