@@ -16,6 +16,7 @@ from teleport.agent.identity import generate_keys
 from teleport.api.messages import HeartbeatRequest, HostCertificatesRequest, JoinResponse
 from teleport.auth.access import Caller
 from teleport.auth.callers import identify
+from teleport.auth.pod_index import PodIndex
 from teleport.auth.pod_watches import MAX_NAMESPACES, PodWatches
 from teleport.errors import CompareFailed, JoinRefused, MembershipEnded, NotFound, StorageError, Unavailable
 from teleport.kube.access import KubernetesAccess
@@ -225,6 +226,15 @@ async def test_a_bound_host_stays_bound_by_whatever_token_it_joins_once_more(clu
     assert (again.host_id, cluster.identify(again).pod_uid) == (first.host_id, BOUND.uid)
 
 
+async def test_a_bound_host_whose_pod_is_about_to_end_joins_by_no_token(cluster: Cluster) -> None:
+    first = await cluster.join()
+    await cluster.admit(bind_to_pod=False)
+    await cluster.kubernetes.put("pods", replace(POD, is_terminating=True))
+    with pytest.raises(JoinRefused) as refusal:
+        await cluster.join(caller=cluster.identify(first))
+    assert refusal.value.reason == "pod_terminating"
+
+
 async def test_a_bot_is_bound_by_its_instance(cluster: Cluster) -> None:
     await cluster.admit(SystemRole.BOT, bot_name="robot")
     response = await cluster.join(role="Bot")
@@ -328,7 +338,7 @@ async def test_no_more_namespaces_are_watched_than_are_allowed() -> None:
     async def ignore(*_: Any) -> None:
         return None
 
-    watches = PodWatches(kubernetes=kubernetes, find_pods=lambda _: [], on_end=ignore)
+    watches = PodWatches(kubernetes=kubernetes, pods=PodIndex(), on_end=ignore)
     running = asyncio.create_task(watches.run())
     for number in range(MAX_NAMESPACES):
         watches.begin(f"ns-{number}")
@@ -360,16 +370,15 @@ async def test_a_namespace_is_watched_on_only_if_somebody_has_joined_from_there(
 
     monkeypatch.setattr("teleport.auth.pod_watches.IDLE", MOMENT)
     kubernetes = KubernetesAccess(api=cluster.kubernetes, clock=cluster.auth.clock)
-    pods = [BOUND]
-    watches = Watches(
-        kubernetes=kubernetes, find_pods=lambda namespace: pods if namespace == NAMESPACE else [], on_end=ignore
-    )
+    pods = PodIndex()
+    pods.add(BOUND)
+    watches = Watches(kubernetes=kubernetes, pods=pods, on_end=ignore)
     async with asyncio.TaskGroup() as group:
         ending = group.create_task(watches.end_idle())
         for namespace in (NAMESPACE, "refused"):
             await watches.wait_until_ready(namespace)
         await until(lambda: is_ended("refused"))
-        pods.clear()
+        pods.remove(BOUND)
         await until(lambda: is_ended(NAMESPACE))
         ending.cancel()
     assert ended == ["refused", NAMESPACE]
