@@ -202,7 +202,8 @@ class Joining:
         now: datetime,
     ) -> None:
         conditions: list[Condition] = [*stored.unchanged, *claim.conditions]
-        use = _build_use(attempt, outcome.response.host_id, "success", now)
+        subject = outcome.identity.subject
+        use = _build_use(attempt, outcome.response.host_id, "success", now, subject)
         writes: list[Write] = [self._ledger.build_entry(stored.lookup_id, use, now), *claim.writes]
         if usage is not None and usage.find_holder(attempt.key_fingerprint, now) is None:
             after = usage.after_use(attempt.key_fingerprint, outcome.response.host_id, now)
@@ -280,8 +281,15 @@ def _build_grant(stored: StoredToken, attempt: JoinAttempt, host_id: str) -> Hos
     )
 
 
-def _build_use(attempt: JoinAttempt, host_id: str, outcome: str, now: datetime) -> TokenUse:
-    return TokenUse(time=now, host_id=host_id, remote_addr=attempt.remote_addr, role=attempt.role, outcome=outcome)
+def _build_use(attempt: JoinAttempt, host_id: str, outcome: str, now: datetime, subject: str = "") -> TokenUse:
+    return TokenUse(
+        time=now,
+        host_id=host_id,
+        remote_addr=attempt.remote_addr,
+        role=attempt.role,
+        outcome=outcome,
+        subject=subject,
+    )
 
 
 def _describe(stored: StoredToken | None, attempt: JoinAttempt) -> dict[str, Any]:
