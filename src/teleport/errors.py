@@ -70,6 +70,12 @@ class JoinRefused(AccessDenied):
         self.detail = detail
 
 
+class MembershipEnded(AccessDenied):
+    """The life to which the caller's membership was bound is over; its certificates count for nothing any more."""
+
+    code = "membership_ended"
+
+
 class NotFound(TeleportError):
     """The named thing does not exist."""
 

@@ -1,6 +1,6 @@
 """An auth server without a network: the real use cases over a store in memory, with hands to steer time and storage."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -18,6 +18,7 @@ from teleport.auth.authority import Authority, CertifiedKeys
 from teleport.auth.certificates import CertificateIssuing
 from teleport.auth.join_request import parse_keys
 from teleport.auth.joining import Joining
+from teleport.auth.pod_lives import PodLives
 from teleport.auth.presence import Heartbeats
 from teleport.auth.records import decode
 from teleport.auth.resources import TokenResources
@@ -25,6 +26,7 @@ from teleport.auth.stores import Stores, build_stores
 from teleport.config.settings import HOST_CERT_TTL
 from teleport.join.catalog import build_judges
 from teleport.join.method import JudgeContext
+from teleport.kube.access import AccessApi, KubernetesAccess
 from teleport.pki.pem import CERTIFICATE, parse_pem
 from teleport.pki.seal import Sealer, SealKey
 from teleport.resources.model import Metadata
@@ -79,14 +81,29 @@ class InProcessAuth:
     stores: Stores
     authority: Authority
     audit_log: AuditLog
+    pod_lives: PodLives
     joining: Joining
     tokens: TokenResources
     issuing: CertificateIssuing
     heartbeats: Heartbeats
 
     @classmethod
-    async def start(cls, *, host_cert_ttl: timedelta = HOST_CERT_TTL, backend: SteeredBackend | None = None) -> Self:
-        """Return a new cluster; nothing runs beside the test."""
+    async def start(
+        cls,
+        *,
+        host_cert_ttl: timedelta = HOST_CERT_TTL,
+        backend: SteeredBackend | None = None,
+        kubernetes: AccessApi | None = None,
+        cut: Callable[[str], None] = lambda _: None,
+    ) -> Self:
+        """Return a new cluster; nothing runs beside the test.
+
+        Args:
+            host_cert_ttl: life of a host certificate.
+            backend: the store, if a test wants to keep it.
+            kubernetes: the API server of the Kubernetes cluster that it is in.
+            cut: told of each pod whose members' connections are closed.
+        """
         clock = FakeClock()
         backend = backend or SteeredBackend(clock=clock)
         sealer = Sealer(SealKey(bytes(32)))
@@ -100,8 +117,12 @@ class InProcessAuth:
         audit_log = AuditLog(
             backend=backend, path=Path("/nowhere/audit.jsonl"), clock=clock, retention=RETENTION, report=lambda _: None
         )
-        judges = build_judges(JudgeContext(cluster_name=CLUSTER, clock=clock))
-        joining = Joining(stores=stores, judges=judges, authority=authority, audit_log=audit_log, clock=clock)
+        access = KubernetesAccess(api=kubernetes, clock=clock) if kubernetes is not None else None
+        judges = build_judges(JudgeContext(cluster_name=CLUSTER, clock=clock, kubernetes=access))
+        pod_lives = PodLives(stores=stores, kubernetes=access, audit_log=audit_log, cut=cut)
+        joining = Joining(
+            stores=stores, judges=judges, authority=authority, pod_lives=pod_lives, audit_log=audit_log, clock=clock
+        )
         backend.calls.clear()
         return cls(
             clock=clock,
@@ -110,6 +131,7 @@ class InProcessAuth:
             stores=stores,
             authority=authority,
             audit_log=audit_log,
+            pod_lives=pod_lives,
             joining=joining,
             tokens=TokenResources(stores=stores, judges=judges, audit_log=audit_log, clock=clock),
             issuing=CertificateIssuing(authority=authority, audit_log=audit_log),

@@ -75,10 +75,12 @@ class KubeApiServer:
     def ca_file(self) -> Path:
         return self.folder / "certs" / "apiserver.crt"
 
-    def ask(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+    def ask(
+        self, method: str, path: str, body: dict[str, Any] | None = None, *, content_type: str = "application/json"
+    ) -> dict[str, Any]:
         """Ask as the administrator; what is refused raises."""
         data = None if body is None else json.dumps(body).encode()
-        headers = {"Authorization": f"Bearer {ADMIN_TOKEN}", "Content-Type": "application/json"}
+        headers = {"Authorization": f"Bearer {ADMIN_TOKEN}", "Content-Type": content_type}
         request = urllib.request.Request(self.url + path, data=data, headers=headers, method=method)  # noqa: S310 - https
         context = ssl.create_default_context(cafile=str(self.ca_file))
         with urllib.request.urlopen(request, context=context, timeout=10) as response:  # noqa: S310 - https
@@ -96,6 +98,23 @@ class KubeApiServer:
         spec = {"serviceAccountName": service_account, "containers": [container], "automountServiceAccountToken": False}
         body = {"metadata": {"name": name}, "spec": spec}
         return str(self.ask("POST", f"/api/v1/namespaces/{namespace}/pods", body)["metadata"]["uid"])
+
+    def set_phase(self, namespace: str, name: str, phase: str) -> None:
+        """Let a pod be in a phase, as the kubelet says it."""
+        body = {"status": {"phase": phase}}
+        headers = "application/merge-patch+json"
+        self.ask("PATCH", f"/api/v1/namespaces/{namespace}/pods/{name}/status", body, content_type=headers)
+
+    def begin_deletion(self, namespace: str, name: str) -> None:
+        """Delete a pod whose finalizer keeps it there, with its deletionTimestamp set."""
+        path = f"/api/v1/namespaces/{namespace}/pods/{name}"
+        held = {"metadata": {"finalizers": ["example.com/held"]}}
+        self.ask("PATCH", path, held, content_type="application/merge-patch+json")
+        self.ask("DELETE", path, {"apiVersion": "v1", "kind": "DeleteOptions", "gracePeriodSeconds": 0})
+
+    def delete_service_account(self, namespace: str, name: str) -> None:
+        """Delete a ServiceAccount."""
+        self.ask("DELETE", f"/api/v1/namespaces/{namespace}/serviceaccounts/{name}")
 
     def delete_pod(self, namespace: str, name: str) -> None:
         """Delete a pod at once."""
@@ -130,9 +149,9 @@ class KubeApiServer:
         """Take a binding away."""
         self.ask("DELETE", f"/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/{name}")
 
-    def create_cluster_role(self, name: str, resource: str, verb: str) -> None:
-        """Make a ClusterRole of one right."""
-        rule = {"apiGroups": [""], "resources": [resource], "verbs": [verb]}
+    def create_cluster_role(self, name: str, resources: str, verbs: str) -> None:
+        """Make a ClusterRole of one rule; several resources and verbs are separated by commas."""
+        rule = {"apiGroups": [""], "resources": resources.split(","), "verbs": verbs.split(",")}
         self._create("/apis/rbac.authorization.k8s.io/v1/clusterroles", {"metadata": {"name": name}, "rules": [rule]})
 
     def _create(self, path: str, body: dict[str, Any]) -> None:

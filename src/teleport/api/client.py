@@ -29,6 +29,7 @@ _ERRORS: dict[str, type[errors.TeleportError]] = {
         errors.TooLarge,
         errors.Unauthenticated,
         errors.AccessDenied,
+        errors.MembershipEnded,
         errors.NotFound,
         errors.AlreadyExists,
         errors.CompareFailed,

@@ -36,6 +36,8 @@ class Caller:
     roles: frozenset[str] = frozenset()
     """System roles of a host, role names of a user."""
     remote_addr: str = ""
+    pod_uid: str = ""
+    """The pod to whose life the membership is bound, if it is bound to one."""
 
     @property
     def system_roles(self) -> frozenset[SystemRole]:

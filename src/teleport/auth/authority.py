@@ -49,6 +49,8 @@ class HostGrant:
     additional_principals: tuple[str, ...] = ()
     dns_names: tuple[str, ...] = ()
     remote_addr: str = ""
+    pod_uid: str = ""
+    """The pod to whose life the certificates are bound, if they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +136,7 @@ class Authority:
             ip_addresses=ip_addresses,
             not_before=now - BACKDATE,
             not_after=now + (ttl or self._host_cert_ttl),
+            pod_uid=grant.pod_uid,
         )
         tls = _sign(self._host_tls, template, keys)
         principals = build_host_principals(
@@ -154,7 +157,9 @@ class Authority:
         )
         return _issued(grant.role, tls, ssh)
 
-    def issue_bot(self, *, bot_name: str, instance_id: str, keys: CertifiedKeys, expires: datetime | None) -> Issued:
+    def issue_bot(
+        self, *, bot_name: str, instance_id: str, keys: CertifiedKeys, expires: datetime | None, pod_uid: str = ""
+    ) -> Issued:
         """Sign a bot's certificates: an hour, or until `expires` and no longer than a week.
 
         Raises:
@@ -170,6 +175,7 @@ class Authority:
             instance_id=instance_id,
             not_before=now - BACKDATE,
             not_after=not_after,
+            pod_uid=pod_uid,
         )
         return self._issue_user(template, f"bot-{bot_name}", keys, SystemRole.BOT)
 

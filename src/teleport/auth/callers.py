@@ -37,8 +37,8 @@ def _caller_of(leaf: LeafIdentity, remote_addr: str) -> Caller:
     if leaf.kind is LeafKind.USER:
         return Caller(CallerKind.USER, leaf.name, frozenset(leaf.roles), remote_addr)
     if leaf.kind is LeafKind.BOT:
-        return Caller(CallerKind.BOT, leaf.name, frozenset(), remote_addr)
+        return Caller(CallerKind.BOT, leaf.name, frozenset(), remote_addr, leaf.pod_uid)
     if leaf.roles == (SystemRole.ADMIN,):
         return Caller(CallerKind.ADMIN, leaf.name, frozenset(leaf.roles), remote_addr)
     covered = frozenset(leaf.system_roles) if leaf.roles == (SystemRole.INSTANCE,) else frozenset(leaf.roles)
-    return Caller(CallerKind.HOST, leaf.name, covered, remote_addr)
+    return Caller(CallerKind.HOST, leaf.name, covered, remote_addr, leaf.pod_uid)

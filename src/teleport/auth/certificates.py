@@ -46,6 +46,7 @@ class CertificateIssuing:
             additional_principals=request.additional_principals,
             dns_names=request.dns_names,
             remote_addr=caller.remote_addr,
+            pod_uid=caller.pod_uid,
         )
         issued = self._authority.issue_host(grant, parse_keys(request.keys, self._authority.reserved_keys))
         await self._record(issued, caller, role=request.role, host_id=caller.name)

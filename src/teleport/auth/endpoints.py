@@ -22,6 +22,7 @@ from teleport.auth.authority import Authority
 from teleport.auth.callers import identify
 from teleport.auth.handlers import Handler
 from teleport.auth.join_limits import JoinLimits
+from teleport.auth.pod_lives import PodLives
 from teleport.clock import Clock
 from teleport.errors import BadParameter, JoinRefused, LimitExceeded, StorageError, TeleportError, Unavailable
 from teleport.join.catalog import METHODS
@@ -37,6 +38,7 @@ class Endpoints:
     Args:
         table: who handles which operation.
         authority: whose certificates callers show.
+        pod_lives: whether the lives last to which callers are bound.
         limits: what refused joins cost.
         metrics: counts joins and heartbeats.
         clock: the present, for the life of certificates.
@@ -47,12 +49,14 @@ class Endpoints:
         *,
         table: Mapping[Operation[Any, Any], Handler],
         authority: Authority,
+        pod_lives: PodLives,
         limits: JoinLimits,
         metrics: Metrics,
         clock: Clock,
     ) -> None:
         self._table = table
         self._authority = authority
+        self._pod_lives = pod_lives
         self._limits = limits
         self._metrics = metrics
         self._clock = clock
@@ -69,7 +73,7 @@ class Endpoints:
         handler = self._table[operation]
 
         async def handle(call: Call) -> Reply:
-            caller = self._identify(call)
+            caller = await self._identify(call)
             if operation.kind is not None:
                 authorize(caller, operation.verb, operation.kind)
             answer = _render(await handler(_parse(operation.request, call.body), caller))
@@ -86,7 +90,7 @@ class Endpoints:
         method = "unknown"
         try:
             self._limits.check(address)
-            caller = self._identify(call)
+            caller = await self._identify(call)
             request: JoinRequest = _parse(JoinRequest, call.body)
             method = request.join_method if request.join_method in METHODS else method
             answer = await self._table[JOIN](request, caller)
@@ -103,11 +107,15 @@ class Endpoints:
         return _render(answer, free_of_charge=True)
 
     async def _serve_openapi(self, call: Call) -> Reply:
-        authorize(self._identify(call), "read", "openapi")
+        authorize(await self._identify(call), "read", "openapi")
         return Reply(200, self._openapi)
 
-    def _identify(self, call: Call) -> Caller:
-        return identify(call.peer.certificate_der, call.peer.remote_addr, authority=self._authority, clock=self._clock)
+    async def _identify(self, call: Call) -> Caller:
+        peer = call.peer
+        caller = identify(peer.certificate_der, peer.remote_addr, authority=self._authority, clock=self._clock)
+        if caller.pod_uid:
+            await self._pod_lives.check(caller.pod_uid)
+        return caller
 
 
 def _parse(model: type[BaseModel], body: bytes) -> Any:  # noqa: ANN401 - of the model's type

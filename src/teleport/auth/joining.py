@@ -21,7 +21,9 @@ from teleport.auth.admission import MethodMismatch
 from teleport.auth.audit import AuditLog
 from teleport.auth.authority import Authority, HostGrant, Issued
 from teleport.auth.join_request import JoinAttempt, parse_attempt
+from teleport.auth.pod_lives import PodLives
 from teleport.auth.stores import Stores
+from teleport.auth.stores.pod_members import PodMember
 from teleport.auth.stores.proof_uses import ProofClaim, claim_proof
 from teleport.auth.stores.tokens import Spent, StoredToken
 from teleport.auth.stores.usage import Usage, build_usage_commit, load_usage
@@ -56,6 +58,7 @@ class Joining:
         stores: where tokens are found and a join is committed.
         judges: the judge of each join method.
         authority: signs.
+        pod_lives: told of the pods to whose lives somebody will be bound.
         audit_log: what happened.
         clock: the present; one that never goes back, so that what is over stays over.
     """
@@ -66,6 +69,7 @@ class Joining:
         stores: Stores,
         judges: Mapping[str, Judge],
         authority: Authority,
+        pod_lives: PodLives,
         audit_log: AuditLog,
         clock: Clock,
     ) -> None:
@@ -73,8 +77,10 @@ class Joining:
         self._tokens = stores.tokens
         self._static_tokens = stores.static_tokens
         self._ledger = stores.ledger
+        self._pod_members = stores.pod_members
         self._judges = judges
         self._authority = authority
+        self._pod_lives = pod_lives
         self._audit = audit_log
         self._clock = clock
         self._turns: dict[str, asyncio.Lock] = {}
@@ -126,6 +132,8 @@ class Joining:
         usage = await self._load_usage(stored, attempt, now)
 
         identity = await self._judge(stored, attempt)
+        if identity.bound_to is not None:
+            await self._pod_lives.expect(identity.bound_to)
         claim = await self._claim_proof(identity, attempt)
         outcome = self._issue(stored, attempt, identity, usage)
 
@@ -182,13 +190,18 @@ class Joining:
     ) -> Outcome:
         holder = usage.find_holder(attempt.key_fingerprint, self._clock.now()) if usage is not None else None
         host_id = holder.host_id if holder is not None else str(uuid.uuid4())
+        pod_uid = identity.bound_to.uid if identity.bound_to is not None else ""
         if attempt.role is SystemRole.BOT:
             issued = self._authority.issue_bot(
-                bot_name=stored.token.spec.bot_name, instance_id=host_id, keys=attempt.keys, expires=attempt.expires
+                bot_name=stored.token.spec.bot_name,
+                instance_id=host_id,
+                keys=attempt.keys,
+                expires=attempt.expires,
+                pod_uid=pod_uid,
             )
         else:
             host_id = attempt.known_host.name if attempt.known_host is not None else host_id
-            issued = self._authority.issue_host(_build_grant(stored, attempt, host_id), attempt.keys)
+            issued = self._authority.issue_host(_build_grant(stored, attempt, host_id, pod_uid), attempt.keys)
         trust = self._authority.trust_bundle
         return Outcome(JoinResponse(host_id=host_id, certificates=issued.certificates, trust=trust), issued, identity)
 
@@ -210,6 +223,9 @@ class Joining:
             counted = build_usage_commit(stored.lookup_id, usage, after, stored.token.metadata.expires)
             conditions.append(counted[0])
             writes.append(counted[1])
+        if outcome.identity.bound_to is not None:
+            member = PodMember(outcome.response.host_id, outcome.identity.bound_to)
+            writes.append(self._pod_members.build_put(member))
         if _is_one_use(stored):
             answer = outcome.response.model_dump(mode="json")
             writes.append(self._tokens.build_tombstone(stored, Spent(attempt.key_fingerprint, answer), now))
@@ -269,7 +285,9 @@ def _answer_again(spent: Spent, attempt: JoinAttempt) -> JoinResponse:
     return JoinResponse.model_validate(spent.answer)
 
 
-def _build_grant(stored: StoredToken, attempt: JoinAttempt, host_id: str) -> HostGrant:
+def _build_grant(stored: StoredToken, attempt: JoinAttempt, host_id: str, pod_uid: str) -> HostGrant:
+    """Return what the host is granted; who is bound to a pod stays so, by whatever token it joins once more."""
+    bound = attempt.known_host.pod_uid if attempt.known_host is not None else ""
     return HostGrant(
         host_id=host_id,
         role=attempt.role,
@@ -278,6 +296,7 @@ def _build_grant(stored: StoredToken, attempt: JoinAttempt, host_id: str) -> Hos
         additional_principals=attempt.additional_principals,
         dns_names=attempt.dns_names,
         remote_addr=attempt.remote_addr,
+        pod_uid=pod_uid or bound,
     )
 
 

@@ -8,6 +8,7 @@ from datetime import timedelta
 from functools import partial
 
 from teleport.api.messages import JoinResponse, PublicKeys
+from teleport.auth.access import Caller
 from teleport.auth.addresses import build_names, find_local_host, find_outward_host
 from teleport.auth.audit import AuditLog
 from teleport.auth.authority import Authority, HostGrant
@@ -23,6 +24,7 @@ from teleport.auth.join_request import parse_keys
 from teleport.auth.joining import Joining
 from teleport.auth.kubernetes import build_kubernetes_access
 from teleport.auth.measured_backend import MeasuredBackend
+from teleport.auth.pod_lives import PodLives
 from teleport.auth.presence import Heartbeats
 from teleport.auth.resources import AuthorityResources, PresenceResources, ResourceStore, TokenResources
 from teleport.auth.server_identity import RENEWAL, ServerIdentity, store_admin_identity
@@ -164,6 +166,9 @@ class AuthServer:
             observe=metrics.observe_token_review,
             report=partial(self._report, KUBERNETES_COMPONENT),
         )
+        self._pod_lives = PodLives(
+            stores=stores, kubernetes=self._kubernetes, audit_log=self._audit, cut=self._cut_members_of_pod
+        )
         self._limits = JoinLimits(limits=settings.connection_limits, audit_log=self._audit, clock=clock)
         self._listener = self._build_listener()
 
@@ -204,6 +209,7 @@ class AuthServer:
         backend = self._stores.backend
         return [
             self._audit.run(),
+            self._pod_lives.run(),
             follow(backend, AUTHORITIES, self._take_over_authorities),
             follow(backend, STATIC_TOKENS, self._stores.static_tokens.reload),
             repeat("renewing the server's identity", RENEWAL, self._renew_identities),
@@ -220,14 +226,21 @@ class AuthServer:
         """Sign and trust by what is stored now, and cut the connections of those who are not trusted any more."""
         self._authority.replace(await self._stores.authorities.load())
         await self._renew_identities()
-        self._listener.close_where(self._is_not_trusted)
+        self._listener.close_where(lambda peer: self._identify(peer) is None)
 
-    def _is_not_trusted(self, peer: Peer) -> bool:
+    def _cut_members_of_pod(self, pod_uid: str) -> None:
+        def is_member(peer: Peer) -> bool:
+            caller = self._identify(peer)
+            return caller is not None and caller.pod_uid == pod_uid
+
+        self._listener.close_where(is_member)
+
+    def _identify(self, peer: Peer) -> Caller | None:
+        """Return who is connected, or None if the certificate is not trusted any more."""
         try:
-            identify(peer.certificate_der, peer.remote_addr, authority=self._authority, clock=self._clock)
+            return identify(peer.certificate_der, peer.remote_addr, authority=self._authority, clock=self._clock)
         except AccessDenied:
-            return True
-        return False
+            return None
 
     async def _announce(self) -> None:
         public = self._settings.auth.public_addrs
@@ -249,6 +262,7 @@ class AuthServer:
         endpoints = Endpoints(
             table=self._build_handlers().table,
             authority=self._authority,
+            pod_lives=self._pod_lives,
             limits=self._limits,
             metrics=self._metrics,
             clock=self._clock,
@@ -278,6 +292,7 @@ class AuthServer:
             stores=stores,
             judges=judges,
             authority=self._authority,
+            pod_lives=self._pod_lives,
             audit_log=self._audit,
             clock=self._clock,
         )

@@ -14,6 +14,7 @@ from teleport.resources.token import Token
 
 if TYPE_CHECKING:
     from teleport.kube.access import KubernetesAccess
+    from teleport.kube.bound_pod import BoundPod
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,8 @@ class VerifiedIdentity:
     attributes: Mapping[str, Any] = field(default_factory=dict)
     use: ProofUse | None = None
     """For methods whose proof could be shown by somebody else as well."""
+    bound_to: "BoundPod | None" = None
+    """The pod with whose life the membership ends."""
 
 
 class Judge(Protocol):

@@ -1,18 +1,21 @@
 """One auth server's way to the Kubernetes cluster that it is in, or is told of."""
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, aclosing, contextmanager, nullcontext
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from teleport.clock import Clock
 from teleport.kube.errors import Forbidden, NoAnswer
-from teleport.kube.grants import build_keys_grant, build_pods_grant, build_reviews_grant
-from teleport.kube.objects import Pod
+from teleport.kube.following import FollowApi, follow_objects
+from teleport.kube.grants import build_keys_grant, build_pods_grant, build_reviews_grant, build_watch_grant
+from teleport.kube.objects import Listing, ObjectChange, ObjectKind, Pod, ServiceAccountObject
 from teleport.kube.published_keys import PublishedKeys
 from teleport.kube.reviewer import MAX_IN_FLIGHT, ReviewApi, TokenReviewer
 from teleport.kube.token_review import ReviewStatus
+
+T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +32,7 @@ class Verification(StrEnum):
     """The signature is verified by the cluster's keys, which any ServiceAccount may read; a deleted pod goes unseen."""
 
 
-class AccessApi(ReviewApi, Protocol):
+class AccessApi(ReviewApi, FollowApi, Protocol):
     """Who is asked; `kube/api.py` is it in earnest."""
 
     @property
@@ -39,6 +42,10 @@ class AccessApi(ReviewApi, Protocol):
 
     async def get_pod(self, namespace: str, name: str) -> Pod | None:
         """Return a pod as it is now, or None."""
+        ...
+
+    async def get_service_account(self, namespace: str, name: str) -> ServiceAccountObject | None:
+        """Return a ServiceAccount as it is now, or None."""
         ...
 
     async def get_jwks(self) -> str:
@@ -106,14 +113,42 @@ class KubernetesAccess:
         with self._followed("token reviews", build_reviews_grant):
             return await self._reviewer.review(token, audiences)
 
-    async def get_pod(self, namespace: str, name: str) -> Pod | None:
+    async def get_pod(self, namespace: str, name: str, *, watched: bool = False) -> Pod | None:
         """Return a pod as it is now, or None.
+
+        Args:
+            namespace: of the pod.
+            name: of the pod.
+            watched: its end is watched for, which needs more rights than one look.
 
         Raises:
             Unavailable: the API server does not answer, or does not let auth ask.
         """
-        with self._followed("pods", build_pods_grant):
+        kind, build_grant = ("watching pods", build_watch_grant) if watched else ("pods", build_pods_grant)
+        with self._followed(kind, build_grant):
             return await self._api.get_pod(namespace, name)
+
+    async def get_service_account(self, namespace: str, name: str) -> ServiceAccountObject | None:
+        """Return a ServiceAccount as it is now, or None.
+
+        Raises:
+            Unavailable: see `get_pod`.
+        """
+        with self._followed("watching serviceaccounts", build_watch_grant):
+            return await self._api.get_service_account(namespace, name)
+
+    async def follow(self, kind: ObjectKind[T], namespace: str) -> AsyncGenerator[Listing[T] | ObjectChange[T], None]:
+        """Yield all objects of a kind in a namespace, and then what becomes of them, for ever.
+
+        Raises:
+            Unavailable: see `get_pod`.
+        """
+        seen = follow_objects(self._api, kind, namespace)
+        async with aclosing(seen):
+            while True:
+                with self._followed(f"watching {kind.resource}", build_watch_grant):
+                    each = await anext(seen)
+                yield each
 
     async def load_cluster_keys(self) -> str:
         """Return the keys by which the cluster signs; they may be ten minutes old.

@@ -4,7 +4,7 @@ import re
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from teleport.clock import Clock
 from teleport.kube.api_server import ApiServer
@@ -12,14 +12,16 @@ from teleport.kube.connection import JSON, TIMEOUT, KubeConnection, Question, hi
 from teleport.kube.errors import BadAnswer, Missing
 from teleport.kube.objects import (
     AccessAnswer,
+    Listing,
+    ObjectChange,
+    ObjectKind,
     Pod,
-    PodChange,
-    PodList,
     Secret,
     ServiceAccountObject,
     parse_change,
     parse_pod,
     parse_secret,
+    parse_service_account,
     read_block,
     read_text,
     read_texts,
@@ -29,6 +31,8 @@ from teleport.kube.outgoing import parse_object
 from teleport.kube.secret_apply import SecretApply, build_secret
 from teleport.kube.server_version import ServerVersion, parse_version
 from teleport.kube.token_review import ReviewStatus
+
+T = TypeVar("T")
 
 PAGE_SIZE = 100
 MAX_OBJECT = 4 * 1024 * 1024
@@ -114,23 +118,30 @@ class KubeApi:
         found = await self._get_object(namespace, "pods", name)
         return None if found is None else parse_pod(found)
 
-    async def list_pods(self, namespace: str) -> PodList:
-        """Return all pods of a namespace; they are asked for page by page, and all pages show the same moment."""
-        path = _build_path(namespace, "pods")
+    async def get_service_account(self, namespace: str, name: str) -> ServiceAccountObject | None:
+        """Return a ServiceAccount, or None if there is none of that name."""
+        found = await self._get_object(namespace, "serviceaccounts", name)
+        return None if found is None else parse_service_account(found)
+
+    async def list_objects(self, kind: ObjectKind[T], namespace: str) -> Listing[T]:
+        """Return all objects of a kind in a namespace, asked for page by page; all pages show the same moment."""
+        path = _build_path(namespace, kind.resource)
         query = {"limit": str(PAGE_SIZE)}
-        pods: list[Pod] = []
+        objects: list[T] = []
         for _ in range(MAX_PAGES):
             page = await self._connection.call(Question("GET", path, query=query, limit=MAX_PAGE))
             items = page.get("items")
-            pods += [parse_pod(item) for item in items if isinstance(item, dict)] if isinstance(items, list) else []
+            objects += [kind.parse(item) for item in items if isinstance(item, dict)] if isinstance(items, list) else []
             metadata = read_block(page, "metadata")
             if not read_text(metadata, "continue"):
-                return PodList(tuple(pods), require_text(metadata, "resourceVersion"))
+                return Listing(tuple(objects), require_text(metadata, "resourceVersion"))
             query["continue"] = read_text(metadata, "continue")
-        raise BadAnswer(f"namespace {namespace!r} has more than {MAX_PAGES * PAGE_SIZE} pods")
+        raise BadAnswer(f"namespace {namespace!r} has more than {MAX_PAGES * PAGE_SIZE} {kind.resource}")
 
-    async def watch_pods(self, namespace: str, resource_version: str) -> AsyncGenerator[PodChange, None]:
-        """Yield what becomes of the pods of a namespace, for a minute; go on from the last resource version then.
+    async def watch_objects(
+        self, kind: ObjectKind[T], namespace: str, resource_version: str
+    ) -> AsyncGenerator[ObjectChange[T], None]:
+        """Yield what becomes of the objects of a kind, for a minute; go on from the last resource version then.
 
         Raises:
             Gone: the version is too old; list anew.
@@ -141,17 +152,10 @@ class KubeApi:
             "allowWatchBookmarks": "true",
             "timeoutSeconds": str(int(WATCH_LIFE.total_seconds())),
         }
-        question = Question("GET", _build_path(namespace, "pods"), query=query)
+        question = Question("GET", _build_path(namespace, kind.resource), query=query)
         async with aclosing(self._connection.watch(question, silence=WATCH_SILENCE)) as lines:
             async for line in lines:
-                yield parse_change(parse_object(line, "the watch"))
-
-    async def get_service_account(self, namespace: str, name: str) -> ServiceAccountObject | None:
-        """Return a ServiceAccount, or None if there is none of that name."""
-        found = await self._get_object(namespace, "serviceaccounts", name)
-        if found is None:
-            return None
-        return ServiceAccountObject(namespace, name, require_text(read_block(found, "metadata"), "uid"))
+                yield parse_change(kind, parse_object(line, "the watch"))
 
     async def get_secret(self, namespace: str, name: str) -> Secret | None:
         """Return a Secret, or None if there is none of that name."""

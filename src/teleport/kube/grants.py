@@ -23,8 +23,16 @@ def build_pods_grant(refusal: str) -> str:
     """Return the commands that let a ServiceAccount look at pods, as `build_reviews_grant` does."""
     namespace, name = _find_account(refusal)
     role = f"{namespace}-{name}-pods"
-    create = f"kubectl create clusterrole {role} --verb=get,list,watch --resource=pods"
+    create = f"kubectl create clusterrole {role} --verb=get --resource=pods"
     return f"{create} && {_build_binding(namespace, name, 'pods', role)}"
+
+
+def build_watch_grant(refusal: str) -> str:
+    """Return the commands that let a ServiceAccount watch pods and ServiceAccounts, as `build_reviews_grant` does."""
+    namespace, name = _find_account(refusal)
+    role = f"{namespace}-{name}-watch"
+    create = f"kubectl create clusterrole {role} --verb=get,list,watch --resource=pods,serviceaccounts"
+    return f"{create} && {_build_binding(namespace, name, 'watch', role)}"
 
 
 def _build_binding(namespace: str, name: str, suffix: str, role: str) -> str:

@@ -1,12 +1,14 @@
 """Kubernetes' objects, as far as they are looked at: answers copied into frozen values, and nothing judged."""
 
 from base64 import b64decode
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from teleport.kube.errors import BadAnswer, Gone
+
+T = TypeVar("T")
 
 _GONE = 410
 
@@ -25,10 +27,10 @@ class Pod:
 
 
 @dataclass(frozen=True, slots=True)
-class PodList:
-    """All pods of a namespace at one moment, and from where a watch goes on."""
+class Listing(Generic[T]):
+    """All objects of one kind in a namespace at one moment, and from where a watch goes on."""
 
-    pods: tuple[Pod, ...]
+    objects: tuple[T, ...]
     resource_version: str
 
 
@@ -41,12 +43,12 @@ class Change(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class PodChange:
+class ObjectChange(Generic[T]):
     """One event of a watch; without a change it is a bookmark, which only says how far the watch has come."""
 
     resource_version: str
     change: Change | None = None
-    pod: Pod | None = None
+    object: T | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,25 +94,51 @@ def parse_pod(raw: Mapping[str, Any]) -> Pod:
     )
 
 
-def parse_change(event: Mapping[str, Any]) -> PodChange:
-    """Copy an event of a watch on pods.
+def parse_service_account(raw: Mapping[str, Any]) -> ServiceAccountObject:
+    """Copy a ServiceAccount.
+
+    Raises:
+        BadAnswer: it is none.
+    """
+    metadata = read_block(raw, "metadata")
+    return ServiceAccountObject(
+        namespace=require_text(metadata, "namespace"),
+        name=require_text(metadata, "name"),
+        uid=require_text(metadata, "uid"),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectKind(Generic[T]):
+    """A kind that can be listed and watched."""
+
+    resource: str
+    parse: Callable[[Mapping[str, Any]], T]
+
+
+PODS = ObjectKind("pods", parse_pod)
+SERVICE_ACCOUNTS = ObjectKind("serviceaccounts", parse_service_account)
+
+
+def parse_change(kind: ObjectKind[T], event: Mapping[str, Any]) -> ObjectChange[T]:
+    """Copy an event of a watch.
 
     Raises:
         Gone: the watch has lost its place; list anew.
         BadAnswer: it is no such event.
     """
-    kind, raw = read_text(event, "type"), read_block(event, "object")
-    if kind == "ERROR":
+    name, raw = read_text(event, "type"), read_block(event, "object")
+    if name == "ERROR":
         message = read_text(raw, "message")[:256]
         if raw.get("code") == _GONE:
             raise Gone(f"the watch has lost its place: {message}")
         raise BadAnswer(f"the watch failed: {message}")
     resource_version = require_text(read_block(raw, "metadata"), "resourceVersion")
-    if kind == "BOOKMARK":
-        return PodChange(resource_version)
-    if kind not in Change.__members__:
-        raise BadAnswer(f"the watch tells of {kind[:32]!r}, which means nothing here")
-    return PodChange(resource_version, Change(kind), parse_pod(raw))
+    if name == "BOOKMARK":
+        return ObjectChange(resource_version)
+    if name not in Change.__members__:
+        raise BadAnswer(f"the watch tells of {name[:32]!r}, which means nothing here")
+    return ObjectChange(resource_version, Change(name), kind.parse(raw))
 
 
 def parse_secret(raw: Mapping[str, Any]) -> Secret:

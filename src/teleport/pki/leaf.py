@@ -19,6 +19,7 @@ from teleport.pki.templates import (
     CLUSTER_NAME,
     COMMON_NAME,
     ORGANIZATION,
+    POD_UID,
     SYSTEM_ROLE,
     USER_TYPE,
     BotTemplate,
@@ -62,6 +63,8 @@ class LeafIdentity:
     """The SHA-256 of the whole certificate, in hexadecimal digits."""
     instance_id: str = ""
     """Which instance of a bot."""
+    pod_uid: str = ""
+    """The pod to whose life the identity is bound, if it is bound to one."""
 
 
 def certificate_fingerprint(der: bytes) -> str:
@@ -94,6 +97,7 @@ def parse_leaf(der: bytes) -> LeafIdentity:
         issuer_key_id=statement.issuer_key_id.hex(),
         fingerprint=certificate_fingerprint(der),
         instance_id=instance_id,
+        pod_uid="" if isinstance(template, UserTemplate) else template.pod_uid,
     )
 
 
@@ -126,6 +130,7 @@ def _guess_template(statement: Statement, values: dict[str, list[str]]) -> Templ
     """Return the template of the kind that the subject's marks tell; the caller compares."""
     cluster_name, common_name = values[CLUSTER_NAME][0], values[COMMON_NAME][0]
     times = {"not_before": statement.not_before, "not_after": statement.not_after}
+    pod_uid = values.get(POD_UID, [""])[0]
     if USER_TYPE not in values:
         return HostTemplate(
             cluster_name=cluster_name,
@@ -134,11 +139,16 @@ def _guess_template(statement: Statement, values: dict[str, list[str]]) -> Templ
             system_roles=tuple(SystemRole(role) for role in values.get(SYSTEM_ROLE, ())),
             dns_names=statement.dns_names,
             ip_addresses=statement.ip_addresses,
+            pod_uid=pod_uid,
             **times,
         )
     if BOT_NAME in values:
         return BotTemplate(
-            cluster_name=cluster_name, bot_name=values[BOT_NAME][0], instance_id=values[BOT_INSTANCE][0], **times
+            cluster_name=cluster_name,
+            bot_name=values[BOT_NAME][0],
+            instance_id=values[BOT_INSTANCE][0],
+            pod_uid=pod_uid,
+            **times,
         )
     return UserTemplate(cluster_name=cluster_name, user=common_name, roles=tuple(values[ORGANIZATION]), **times)
 

@@ -23,12 +23,15 @@ USER_TYPE = "1.3.9999.1.20"
 SYSTEM_ROLE = "1.3.9999.2.11"
 BOT_NAME = "1.3.9999.2.18"
 BOT_INSTANCE = "1.3.9999.2.20"
+POD_UID = "1.3.9999.9.1"
+"""The pod to whose life the certificate is bound; the original has no such attribute."""
 
 LOCAL_USER = "local"
 MAX_ROLES = 16
 MAX_CLUSTER_NAME = 253
 
 _HOST_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
+_POD_UID = re.compile(r"[A-Za-z0-9-]{1,64}")
 _BASIC_NAMES = frozenset({SystemRole.AUTH, SystemRole.ADMIN, SystemRole.PROXY})
 _REQUESTED_NAMES = _BASIC_NAMES | {SystemRole.KUBE, SystemRole.WINDOWS_DESKTOP}
 
@@ -47,9 +50,11 @@ class HostTemplate:
     system_roles: tuple[SystemRole, ...] = ()
     dns_names: tuple[str, ...] = ()
     ip_addresses: tuple[str, ...] = ()
+    pod_uid: str = ""
 
     def __post_init__(self) -> None:
         check_cluster_name(self.cluster_name)
+        _check_pod_uid(self.pod_uid)
         if not _HOST_ID.fullmatch(self.host_id):
             raise BadParameter("the host id must be 1 to 128 letters, digits, dashes or underscores")
         if self.role is SystemRole.BOT:
@@ -67,6 +72,7 @@ class HostTemplate:
             (COMMON_NAME, f"{self.host_id}.{self.cluster_name}"),
             *((SYSTEM_ROLE, role.value) for role in self.system_roles),
             (CLUSTER_NAME, self.cluster_name),
+            *_build_pod_attribute(self.pod_uid),
         )
 
 
@@ -116,9 +122,11 @@ class BotTemplate:
     instance_id: str
     not_before: datetime
     not_after: datetime
+    pod_uid: str = ""
 
     def __post_init__(self) -> None:
         check_cluster_name(self.cluster_name)
+        _check_pod_uid(self.pod_uid)
         check_name(self.bot_name, "bot name")
         check_name(self.instance_id, "bot instance id")
 
@@ -132,10 +140,20 @@ class BotTemplate:
             (USER_TYPE, LOCAL_USER),
             (BOT_NAME, self.bot_name),
             (BOT_INSTANCE, self.instance_id),
+            *_build_pod_attribute(self.pod_uid),
         )
 
 
 Template: TypeAlias = HostTemplate | UserTemplate | BotTemplate
+
+
+def _check_pod_uid(pod_uid: str) -> None:
+    if pod_uid and not _POD_UID.fullmatch(pod_uid):
+        raise BadParameter("the pod's UID must be 1 to 64 letters, digits or dashes")
+
+
+def _build_pod_attribute(pod_uid: str) -> Attributes:
+    return ((POD_UID, pod_uid),) if pod_uid else ()
 
 
 def check_cluster_name(name: str) -> None:

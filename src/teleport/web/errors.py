@@ -20,6 +20,7 @@ STATUS_BY_CODE = {
     "unauthenticated": HTTPStatus.UNAUTHORIZED,
     "access_denied": HTTPStatus.FORBIDDEN,
     "join_refused": HTTPStatus.FORBIDDEN,
+    "membership_ended": HTTPStatus.FORBIDDEN,
     "not_found": HTTPStatus.NOT_FOUND,
     "already_exists": HTTPStatus.CONFLICT,
     "compare_failed": HTTPStatus.PRECONDITION_FAILED,

@@ -16,10 +16,10 @@ from teleport.errors import TeleportError
 from teleport.kube.api import KubeApi
 from teleport.kube.connection import MAX_ANSWER, TIMEOUT
 from teleport.kube.errors import BadAnswer, Forbidden, NoAnswer, Untrusted
-from teleport.kube.objects import Pod
+from teleport.kube.objects import PODS, Pod
 from teleport.kube.reviewer import TokenReviewer
 
-PODS = "/api/v1/namespaces/apps/pods"
+PODS_PATH = "/api/v1/namespaces/apps/pods"
 POD = {
     "metadata": {"name": "web-0", "uid": "7", "deletionTimestamp": "2026-01-01T00:00:00Z"},
     "spec": {"serviceAccountName": "web"},
@@ -202,7 +202,7 @@ async def test_hostile_24_ten_thousand_reviews_are_within_the_limit_on_few_conne
 async def test_a_pod_that_is_not_there_is_none(tmp_path: Path) -> None:
     async with running(tmp_path) as (kube, client):
         assert await client.get_pod("apps", "web-0") is None
-        kube.answers[f"{PODS}/web-0"] = POD
+        kube.answers[f"{PODS_PATH}/web-0"] = POD
         assert await client.get_pod("apps", "web-0") == Pod("web-0", "7", "web", is_terminating=True, phase="Running")
 
 
@@ -217,14 +217,16 @@ async def test_a_name_cannot_lead_to_another_path(tmp_path: Path, name: str) -> 
 async def test_a_list_that_never_ends_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("teleport.kube.api.MAX_PAGES", 3)
     async with running(tmp_path) as (kube, client):
-        kube.answers[PODS] = {"metadata": {"resourceVersion": "7", "continue": "more"}, "items": [POD]}
+        kube.answers[PODS_PATH] = {"metadata": {"resourceVersion": "7", "continue": "more"}, "items": [POD]}
         with pytest.raises(BadAnswer):
-            await client.list_pods("apps")
-    assert [each.path for each in kube.received] == [f"{PODS}?limit=100"] + [f"{PODS}?limit=100&continue=more"] * 2
+            await client.list_objects(PODS, "apps")
+    assert [each.path for each in kube.received] == [f"{PODS_PATH}?limit=100"] + [
+        f"{PODS_PATH}?limit=100&continue=more"
+    ] * 2
 
 
 async def watch(client: KubeApi) -> list[Any]:
-    return [change async for change in client.watch_pods("apps", "7")]
+    return [change async for change in client.watch_objects(PODS, "apps", "7")]
 
 
 @pytest.mark.parametrize(

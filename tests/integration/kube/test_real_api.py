@@ -14,7 +14,7 @@ from teleport.errors import CompareFailed
 from teleport.kube.api import KubeApi
 from teleport.kube.api_server import ApiServer
 from teleport.kube.errors import BadAnswer, Forbidden, NoAnswer
-from teleport.kube.objects import Change, PodChange
+from teleport.kube.objects import PODS, Change, ObjectChange, Pod
 from teleport.kube.secret_apply import SecretApply
 from teleport.pki.jwks import parse_jwks
 
@@ -82,23 +82,23 @@ async def test_all_pods_are_listed_page_by_page(
 ) -> None:
     monkeypatch.setattr("teleport.kube.api.PAGE_SIZE", 2)
     uids = {kubernetes.create_pod(namespace, f"app-{number}", "app") for number in range(5)}
-    assert {pod.uid for pod in (await admin.list_pods(namespace)).pods} == uids
+    assert {pod.uid for pod in (await admin.list_objects(PODS, namespace)).objects} == uids
 
 
 async def test_a_watch_tells_what_becomes_of_the_pods(
     kubernetes: KubeApiServer, admin: KubeApi, namespace: str
 ) -> None:
-    start = (await admin.list_pods(namespace)).resource_version
+    start = (await admin.list_objects(PODS, namespace)).resource_version
     uid = kubernetes.create_pod(namespace, "app-0", "app")
     kubernetes.delete_pod(namespace, "app-0")
-    changes: list[PodChange] = []
+    changes: list[ObjectChange[Pod]] = []
     async with asyncio.timeout(PATIENCE):
-        async for change in admin.watch_pods(namespace, start):
+        async for change in admin.watch_objects(PODS, namespace, start):
             changes.append(change)
             if change.change is Change.DELETED:
                 break
     assert (changes[0].change, changes[-1].change) == (Change.ADDED, Change.DELETED)
-    assert {change.pod.uid for change in changes if change.pod is not None} == {uid}
+    assert {change.object.uid for change in changes if change.object is not None} == {uid}
 
 
 async def test_a_secret_is_written_and_read(admin: KubeApi, namespace: str) -> None:

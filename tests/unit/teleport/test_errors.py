@@ -19,6 +19,7 @@ def test_codes_are_stable() -> None:
         "ConnectionFailed": "connection_failed",
         "JoinRefused": "join_refused",
         "LimitExceeded": "limit_exceeded",
+        "MembershipEnded": "membership_ended",
         "NotFound": "not_found",
         "NotSupported": "not_supported",
         "SealError": "seal",

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from teleport.auth.stores.authorities import AuthorityStore
 from teleport.auth.stores.ledger import Ledger
+from teleport.auth.stores.pod_members import PodMemberStore
 from teleport.auth.stores.presence import PresenceStore
 from teleport.auth.stores.static_tokens import StaticTokenStore
 from teleport.auth.stores.tokens import TokenStore
@@ -22,6 +23,7 @@ class Stores:
     tokens: TokenStore
     static_tokens: StaticTokenStore
     presence: PresenceStore
+    pod_members: PodMemberStore
     ledger: Ledger
 
 
@@ -33,5 +35,6 @@ def build_stores(backend: Backend, sealer: Sealer, *, clock: Clock, retention: t
         tokens=TokenStore(backend=backend, sealer=sealer, clock=clock),
         static_tokens=StaticTokenStore(backend=backend, sealer=sealer),
         presence=PresenceStore(backend=backend),
+        pod_members=PodMemberStore(backend=backend),
         ledger=Ledger(backend=backend, retention=retention),
     )

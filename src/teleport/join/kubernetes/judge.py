@@ -16,6 +16,7 @@ from teleport.join.kubernetes.rules import ServiceAccount, find_mismatches, find
 from teleport.join.kubernetes.spec import KubernetesSpec, OnReuse, ProofType, parse_spec
 from teleport.join.method import JudgeContext, ProofUse, UnverifiedProof, VerifiedIdentity
 from teleport.kube.access import KubernetesAccess, Verification
+from teleport.kube.bound_pod import BoundPod, Ending, find_pod_ending
 from teleport.kube.discovery import OidcKeys
 from teleport.kube.token_review import USERNAME_PREFIX, parse_status
 from teleport.pki.jwks import JwkSet, UnknownKey, parse_jwks, verify_jwt
@@ -34,6 +35,12 @@ from teleport.resources.token import Token
 MAX_ISSUERS = 64
 MAX_SPECS = 1000
 
+_ENDINGS = {
+    Ending.POD_GONE: "is not there any more",
+    Ending.POD_REPLACED: "is another one of the same name",
+    Ending.POD_FINISHED: "has finished, or was evicted",
+}
+
 LoadKeys = Callable[[], Awaitable[str]]
 
 
@@ -49,6 +56,11 @@ class VouchedToken:
     issued: datetime | None
     expires: datetime
     token_id: str
+
+    @property
+    def bound_pod(self) -> BoundPod:
+        """Return the pod that the token is bound to."""
+        return BoundPod(self.account.namespace, self.pod_name, self.pod_uid, self.account.name, self.account_uid)
 
     def describe(self) -> dict[str, Any]:
         """Return what the audit log says of it."""
@@ -99,10 +111,13 @@ class KubernetesJudge:
             raise JoinRefused(error.reason, error.message) from error
         check_life(vouched, spec)
         check_rules(vouched.account, spec)
-        if spec.verify_pod:
-            await self._check_pod(vouched)
+        if spec.verify_pod or spec.bind_to_pod:
+            await self._check_pod(vouched, watched=spec.bind_to_pod)
         return VerifiedIdentity(
-            subject=f"{USERNAME_PREFIX}{vouched.account}", attributes=vouched.describe(), use=_build_use(vouched, spec)
+            subject=f"{USERNAME_PREFIX}{vouched.account}",
+            attributes=vouched.describe(),
+            use=_build_use(vouched, spec),
+            bound_to=vouched.bound_pod if spec.bind_to_pod else None,
         )
 
     def _read_spec(self, token: Token) -> KubernetesSpec:
@@ -172,14 +187,14 @@ class KubernetesJudge:
             return (self._cluster_name,)
         return tuple(dict.fromkeys([self._cluster_name, *read_audiences(_read_own_claims(kubernetes))]))
 
-    async def _check_pod(self, vouched: VouchedToken) -> None:
+    async def _check_pod(self, vouched: VouchedToken, *, watched: bool) -> None:
         """Look at the pod itself: the API server's word may be ten seconds old."""
-        pod = await self._require_kubernetes().get_pod(vouched.account.namespace, vouched.pod_name)
-        if pod is None:
-            raise JoinRefused("pod_gone", f"pod {vouched.pod_name!r} is not there any more")
-        if pod.uid != vouched.pod_uid:
-            raise JoinRefused("pod_uid_mismatch", f"pod {vouched.pod_name!r} is another one of the same name")
-        if pod.is_terminating:
+        kubernetes = self._require_kubernetes()
+        pod = await kubernetes.get_pod(vouched.account.namespace, vouched.pod_name, watched=watched)
+        ending = find_pod_ending(vouched.bound_pod, pod)
+        if ending is not None:
+            raise JoinRefused(ending, f"pod {vouched.pod_name!r} {_ENDINGS[ending]}")
+        if pod is not None and pod.is_terminating:
             raise JoinRefused("pod_terminating", f"pod {vouched.pod_name!r} is ending")
 
 

@@ -84,7 +84,7 @@ class KubernetesSpec(Model):
     verify_pod: bool = False
     """Look at the pod itself after the API server vouched: it must be there with the same UID, and not be ending."""
     bind_to_pod: bool = False
-    """End the membership of the joined process with the life of its pod; refused until that is there."""
+    """End the membership with the life of the pod and of its ServiceAccount; includes `verify_pod`."""
 
     @property
     def max_ttl(self) -> timedelta | None:
@@ -146,10 +146,9 @@ def _check_type(spec: KubernetesSpec) -> None:
         raise BadParameter(f"spec.kubernetes.static_jwks must not be set for type {spec.type}")
     if spec.type is not ProofType.OIDC and spec.oidc is not None:
         raise BadParameter(f"spec.kubernetes.oidc must not be set for type {spec.type}")
-    if spec.bind_to_pod:
-        raise BadParameter("spec.kubernetes.bind_to_pod is not supported by this version; verify_pod is")
-    if spec.type is not ProofType.IN_CLUSTER and spec.verify_pod:
-        raise BadParameter("spec.kubernetes.verify_pod needs type in_cluster: auth sees no pods of other clusters")
+    for name in ("verify_pod", "bind_to_pod"):
+        if spec.type is not ProofType.IN_CLUSTER and getattr(spec, name):
+            raise BadParameter(f"spec.kubernetes.{name} needs type in_cluster: auth sees no pods of other clusters")
     if spec.type is ProofType.STATIC_JWKS:
         _ = spec.keys
     if spec.type is ProofType.OIDC:

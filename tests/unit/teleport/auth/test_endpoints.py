@@ -59,6 +59,7 @@ class Border:
         endpoints = Endpoints(
             table=handlers.table,
             authority=auth.authority,
+            pod_lives=auth.pod_lives,
             limits=self.limits,
             metrics=Metrics(self.registry),
             clock=auth.clock,

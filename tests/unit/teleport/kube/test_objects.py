@@ -1,3 +1,4 @@
+from functools import partial
 from typing import Any
 
 import pytest
@@ -6,7 +7,7 @@ from hypothesis import strategies as st
 
 from teleport.errors import TeleportError
 from teleport.kube.errors import BadAnswer, Gone
-from teleport.kube.objects import Change, Pod, PodChange, Secret, parse_change, parse_pod, parse_secret
+from teleport.kube.objects import PODS, Change, ObjectChange, Pod, Secret, parse_change, parse_pod, parse_secret
 
 METADATA = {"name": "web-0", "uid": "pod-uid", "resourceVersion": "7"}
 POD = {"metadata": METADATA, "spec": {"serviceAccountName": "web"}, "status": {"phase": "Running"}}
@@ -35,17 +36,17 @@ def test_what_has_no_name_or_uid_is_no_pod(metadata: object) -> None:
 
 @pytest.mark.parametrize("change", Change)
 def test_a_watch_tells_what_became_of_a_pod(change: Change) -> None:
-    assert parse_change({"type": str(change), "object": POD}) == PodChange("7", change, parse_pod(POD))
+    assert parse_change(PODS, {"type": str(change), "object": POD}) == ObjectChange("7", change, parse_pod(POD))
 
 
 def test_a_bookmark_tells_how_far_the_watch_has_come() -> None:
     bookmark = {"type": "BOOKMARK", "object": {"kind": "Pod", "metadata": {"resourceVersion": "9"}}}
-    assert parse_change(bookmark) == PodChange("9")
+    assert parse_change(PODS, bookmark) == ObjectChange("9")
 
 
 def test_a_watch_that_has_lost_its_place_says_so() -> None:
     with pytest.raises(Gone):
-        parse_change({"type": "ERROR", "object": {"kind": "Status", "code": 410, "message": "too old"}})
+        parse_change(PODS, {"type": "ERROR", "object": {"kind": "Status", "code": 410, "message": "too old"}})
 
 
 @pytest.mark.parametrize(
@@ -60,7 +61,7 @@ def test_a_watch_that_has_lost_its_place_says_so() -> None:
 )
 def test_what_is_no_event_is_refused(event: dict[str, Any]) -> None:
     with pytest.raises(BadAnswer) as refusal:
-        parse_change(event)
+        parse_change(PODS, event)
     assert not isinstance(refusal.value, Gone)
 
 
@@ -83,7 +84,7 @@ def test_a_value_that_is_no_base64_is_refused_and_not_shown(value: object) -> No
 
 @given(st.dictionaries(NAMES, st.dictionaries(NAMES, JSON, max_size=4) | JSON, max_size=4))
 def test_any_answer_is_copied_or_refused(raw: dict[str, Any]) -> None:
-    for parse in (parse_pod, parse_change, parse_secret):
+    for parse in (parse_pod, partial(parse_change, PODS), parse_secret):
         try:
             parse(raw)
         except TeleportError as error:

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -54,6 +55,12 @@ def test_a_user_is_recognized() -> None:
 def test_a_bot_is_recognized() -> None:
     leaf = parse_leaf(AUTHORITY.issue_der(build_bot_template("robot", "i-1")))
     assert (leaf.kind, leaf.name, leaf.instance_id) == (LeafKind.BOT, "robot", "i-1")
+
+
+@pytest.mark.parametrize("pod_uid", ["", "6b1f3f0e-3c1e-4a5c-9d58-3d7f6a1a2b3c"])
+def test_the_pod_to_which_an_identity_is_bound_is_read_back(pod_uid: str) -> None:
+    for template in (build_host_template(SystemRole.NODE), build_bot_template("robot", "i-1")):
+        assert parse_leaf(AUTHORITY.issue_der(replace(template, pod_uid=pod_uid))).pod_uid == pod_uid
 
 
 def test_a_user_who_is_called_like_a_host_stays_a_user() -> None:

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from support.x509 import (
@@ -89,6 +91,13 @@ def test_a_user_is_marked_as_one() -> None:
 def test_a_user_without_name_or_roles_is_refused(user: str, roles: tuple[str, ...]) -> None:
     with pytest.raises(BadParameter):
         build_user_template(user, roles)
+
+
+@pytest.mark.parametrize("pod_uid", ["a b", "a/b", "a" * 65, "a\n"])
+def test_what_is_no_uid_of_a_pod_does_not_get_into_a_certificate(pod_uid: str) -> None:
+    for template in (build_host_template(SystemRole.NODE), build_bot_template("robot", "i-1")):
+        with pytest.raises(BadParameter, match="UID"):
+            replace(template, pod_uid=pod_uid)
 
 
 def test_a_bot_is_marked_as_one() -> None:

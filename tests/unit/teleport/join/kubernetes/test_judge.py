@@ -46,7 +46,8 @@ class FakeKubernetes:
         self.asked.append(tuple(audiences))
         return self.answers.get(token, ReviewStatus(error="invalid bearer token"))
 
-    async def get_pod(self, namespace: str, name: str) -> Pod | None:
+    async def get_pod(self, namespace: str, name: str, *, watched: bool) -> Pod | None:
+        assert watched in {False, True}
         assert (namespace, name) == ("apps", "web-0")
         return self.pod
 
@@ -153,15 +154,20 @@ async def test_hostile_10_the_life_of_a_token_in_the_cluster_is_bounded_where_th
         (None, "pod_gone"),
         (Pod("web-0", "another", "web", is_terminating=False), "pod_uid_mismatch"),
         (Pod("web-0", "pod-uid", "web", is_terminating=True), "pod_terminating"),
+        (Pod("web-0", "pod-uid", "web", is_terminating=False, phase="Failed"), "pod_finished"),
     ],
 )
-async def test_hostile_11_12_the_pod_itself_is_looked_at_where_that_is_asked_for(pod: Pod | None, reason: str) -> None:
+@pytest.mark.parametrize("field", ["verify_pod", "bind_to_pod"])
+async def test_hostile_11_12_the_pod_itself_is_looked_at_where_that_is_asked_for(
+    pod: Pod | None, reason: str, field: str
+) -> None:
     judging = Judging(kubernetes := FakeKubernetes())
     kubernetes.vouch_for(proof := sign(build_claims()))
-    assert (await judging.ask(proof, verify_pod=True)).subject
+    identity = await judging.ask(proof, **{field: True})
+    assert (identity.bound_to is not None) == (field == "bind_to_pod")
     kubernetes.pod = pod
     assert (await judging.ask(proof)).subject
-    assert await judging.refuse(proof, verify_pod=True) == reason
+    assert await judging.refuse(proof, **{field: True}) == reason
 
 
 async def test_a_refusal_by_the_rules_names_the_nearest_one() -> None:

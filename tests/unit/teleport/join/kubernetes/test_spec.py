@@ -69,10 +69,10 @@ def test_a_token_without_the_section_is_refused() -> None:
         pytest.param({"max_token_ttl": "soon"}, id="no-duration"),
         pytest.param({"max_token_ttl": "0s"}, id="no-life"),
         pytest.param({"on_token_reuse": "maybe"}, id="unknown-word"),
-        pytest.param({"bind_to_pod": True}, id="bind-to-pod"),
         pytest.param(
             {"type": "static_jwks", "static_jwks": {"jwks": build_jwks()}, "verify_pod": True}, id="pod-elsewhere"
         ),
+        pytest.param({"type": "oidc", "oidc": {"issuer": "https://issuer"}, "bind_to_pod": True}, id="life-elsewhere"),
     ],
 )
 def test_a_section_by_which_nobody_could_be_judged_is_refused(section: dict[str, Any]) -> None:
