@@ -61,15 +61,16 @@ def find_refusals(token: Token, judges: Mapping[str, Judge]) -> Iterator[Problem
 
 
 def _find_refusal(token: Token, judges: Mapping[str, Judge]) -> Problem | None:
+    method, place = token.spec.join_method, "spec"
     try:
         check_token(token)
-        find_method(token.spec.join_method)
-        judges[token.spec.join_method].check_token(token)
-    except NotSupported as error:
-        return Problem("spec.join_method", error.message)
-    except BadParameter as error:
+        place = "spec.join_method"
+        find_method(method)
+        place = f"spec.{method}" if getattr(token.spec, method, None) is not None else "spec"
+        judges[method].check_token(token)
+    except (BadParameter, NotSupported) as error:
         placed = _PLACED.fullmatch(error.message)
-        return Problem(placed["path"], placed["sentence"]) if placed else Problem("spec", error.message)
+        return Problem(placed["path"], placed["sentence"]) if placed else Problem(place, error.message)
     return None
 
 

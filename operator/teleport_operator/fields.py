@@ -30,7 +30,7 @@ def find_unknown(value: object, model: type[BaseModel], path: str) -> Iterator[P
 def describe_unknown(path: str, key: str, known: Collection[str]) -> Problem:
     """Return the problem of a field that is none of the known ones."""
     near = get_close_matches(key[:MAX_QUOTED], known, n=1, cutoff=0.7)
-    remedy = f"did you mean {near[0]}?" if near else "take it away; nobody would look at it"
+    remedy = f"did you mean {near[0]}?" if near else "take it away: nobody would look at it"
     shown = ascii(key[:MAX_QUOTED])[1:-1]
     return Problem(f"{path}.{shown}" if path else shown, "unknown field", remedy, ProblemKind.UNKNOWN_FIELD)
 

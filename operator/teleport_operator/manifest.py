@@ -85,7 +85,10 @@ def parse_content(raw: Mapping[str, Any], *, judges: Mapping[str, Judge]) -> Con
         InvalidManifest: with everything that is wrong.
     """
     problems = [describe_unknown("", str(key), _ROOT) for key in raw if key not in _ROOT]
-    plain = normalise(raw.get("spec") or {})
+    spec = raw.get("spec") or {}
+    if not isinstance(spec, Mapping):
+        raise InvalidManifest([*problems, Problem("spec", "must be a mapping")])
+    plain = normalise(spec)
     reading = read_spec(plain)
     problems += reading.problems
     token = _build_token(raw, reading.spec, plain, reading.broken)
@@ -102,10 +105,10 @@ def parse_content(raw: Mapping[str, Any], *, judges: Mapping[str, Judge]) -> Con
 def _build_token(raw: Mapping[str, Any], spec: DeclaredSpec, plain: Plain, broken: frozenset[str]) -> Token:
     """Return the token of a spec, without its broken fields; its section stays as it is written."""
     own = {key: value for key, value in plain.items() if key in TokenSpec.model_fields and key not in broken}
-    name = "" if spec.secret is not None else raw["metadata"]["name"]
     description = read_annotations(raw).get(Annotation.DESCRIPTION, "")
     token_spec = TokenSpec.model_validate({**own, "join_method": spec.method})
-    return Token(metadata=Metadata(name=name, description=description), spec=token_spec)
+    token = Token(metadata=Metadata(name=raw["metadata"]["name"], description=description), spec=token_spec)
+    return token.with_metadata(name="") if token.is_secret and spec.secret is not None else token
 
 
 def _choose_expiry(spec: DeclaredSpec, raw: Mapping[str, Any], token: Token, problems: list[Problem]) -> ExpiryRule:

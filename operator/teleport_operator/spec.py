@@ -25,6 +25,20 @@ MAX_TEXT = 32
 ADDITIONS = frozenset({"expires", "ttl", "secret", "deletionPolicy", "driftPolicy", "adoptionPolicy"})
 """Fields of the spec that tokens outside Kubernetes do not have."""
 
+_SENTENCES = {
+    "missing": "is missing",
+    "tuple_type": "must be a list",
+    "list_type": "must be a list",
+    "dict_type": "must be a mapping",
+    "mapping_type": "must be a mapping",
+    "model_type": "must be a mapping",
+    "string_type": "must be text",
+    "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
+    "ip_v4_network": "is no network; write it like 192.0.2.0/24",
+    "string_pattern_mismatch": "has characters that Kubernetes does not allow there",
+}
+"""What pydantic's types of errors mean to somebody who writes a manifest."""
 _DURATION = re.compile(r"([0-9]{1,9}[hms])+")
 """As the schema has it: CEL reads no days."""
 
@@ -33,6 +47,13 @@ def _read_duration(value: object) -> timedelta:
     if not isinstance(value, str) or len(value) > MAX_TEXT or not _DURATION.fullmatch(value):
         raise ValueError("a duration is written like 90m or 1h30m")
     return parse_duration(value)
+
+
+def _check_separator(value: object) -> object:
+    """Let a time pass whose parts a T separates: other notations of it the schema refuses."""
+    if not isinstance(value, str) or value[10:11] not in ("T", "t"):
+        raise ValueError("a time is written like 2026-01-31T12:00:00Z")
+    return value
 
 
 def _within(minimum: timedelta, maximum: timedelta, text: str) -> AfterValidator:
@@ -44,6 +65,7 @@ def _within(minimum: timedelta, maximum: timedelta, text: str) -> AfterValidator
     return AfterValidator(check)
 
 
+Moment = Annotated[Time, BeforeValidator(_check_separator)]
 Duration = Annotated[timedelta, BeforeValidator(_read_duration)]
 Life = Annotated[Duration, _within(MIN_TTL, MAX_TTL, "expected from 1m to 87600h")]
 Rotation = Annotated[Duration, _within(MIN_ROTATION, MAX_TTL, "expected from 10m to 87600h")]
@@ -71,7 +93,7 @@ class DeclaredSpec(TokenSpec):
     """A whole spec."""
 
     kubernetes: KubernetesSpec | None = None  # type: ignore[assignment]  # read here, so that each fault has its place
-    expires: Time | None = None
+    expires: Moment | None = None
     ttl: Life | None = None
     secret: SecretSection | None = None
     deletion_policy: DeletionPolicy = Field(default=DeletionPolicy.DELETE, alias="deletionPolicy")
@@ -119,21 +141,21 @@ def read_spec(plain: Plain) -> SpecReading:
     except ValidationError as error:
         found = error.errors(include_url=False, include_input=False, include_context=False)
     broken = frozenset(str(problem["loc"][0]) for problem in found)
-    problems = {_render_path(problem, plain): problem["msg"] for problem in reversed(found) if not _is_unknown(problem)}
+    # Of the branches of a union pydantic tells each; the first one is enough.
+    places = {_render_path(problem, plain): problem for problem in reversed(found)}
     rest = DeclaredSpec.model_validate({key: value for key, value in plain.items() if key not in broken})
     return SpecReading(
         spec=rest,
         broken=broken & ADDITIONS.union(TokenSpec.model_fields),
         problems=(
             *find_unknown(plain, DeclaredSpec, "spec"),
-            *(Problem(path, _render_sentence(text)) for path, text in reversed(problems.items())),
+            *(
+                Problem(path, _render_sentence(problem))
+                for path, problem in reversed(places.items())
+                if problem["type"] != "extra_forbidden"
+            ),
         ),
     )
-
-
-def _is_unknown(problem: ErrorDetails) -> bool:
-    """Tell whether it is one of those that `find_unknown` describes better."""
-    return problem["type"] == "extra_forbidden"
 
 
 def _render_path(problem: ErrorDetails, plain: Plain) -> str:
@@ -148,6 +170,8 @@ def _render_path(problem: ErrorDetails, plain: Plain) -> str:
     return path
 
 
-def _render_sentence(text: str) -> str:
-    text = text.removeprefix("Value error, ").removeprefix("Input ")
+def _render_sentence(problem: ErrorDetails) -> str:
+    text = _SENTENCES.get(problem["type"]) or problem["msg"].removeprefix("Value error, ").replace(
+        "Input should", "must"
+    )
     return text[0].lower() + text[1:]
