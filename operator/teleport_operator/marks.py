@@ -5,6 +5,7 @@ somebody else.
 """
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import orjson
@@ -42,7 +43,11 @@ class Marks:
 
 def read_marks(token: Token) -> Marks:
     """Return the marks of a token, which may have none."""
-    labels = token.metadata.labels
+    return read_labels(token.metadata.labels)
+
+
+def read_labels(labels: Mapping[str, str]) -> Marks:
+    """Return the marks among a token's labels."""
     namespace, _, name = labels.get(OBJECT, "").partition("/")
     return Marks(
         operator=labels.get(OPERATOR, ""),

@@ -69,7 +69,7 @@ class WorkQueue(Generic[KeyT]):
         """Let the key be looked at again, each time later than before; return after which delay."""
         failures = self._failures.get(key, 0)
         self._failures[key] = min(failures + 1, MAX_DOUBLINGS)
-        longest = min(FIRST_RETRY * 2**failures, LONGEST_RETRY)
+        longest = min(FIRST_RETRY * (1 << failures), LONGEST_RETRY)
         delay = longest * random.uniform(0.5, 1)  # noqa: S311 - jitter, no secret
         self._on_retry()
         self.add_after(key, delay)
