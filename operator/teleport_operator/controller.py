@@ -117,7 +117,7 @@ class Controller:
             if waited < self._deletion_timeout:
                 await self._report_blocked(raw, obstacle)
                 return False
-            logger.error("an object of namespace %s: %s", head.namespace, _LEFT_BEHIND)
+            logger.warning("an object of namespace %s: %s (%s)", head.namespace, _LEFT_BEHIND, obstacle.message)
             self._metrics.orphaned.inc()
             event = ObjectEvent("TokenLeftBehind", _LEFT_BEHIND, is_warning=True)
         await self._writing.release(raw)

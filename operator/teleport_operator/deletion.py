@@ -64,7 +64,8 @@ class Deletion:
                         await self._tokens.update(unmark(token).with_metadata(name=name), token)
                     else:
                         await self._tokens.delete(name, token)
-                    return
                 except RACES:
                     token = await self._tokens.get(name)
+                else:
+                    return
         raise Obstacle(State.AUTH_UNREACHABLE, "the token keeps changing in the cluster")

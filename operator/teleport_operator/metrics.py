@@ -61,6 +61,9 @@ class OperatorMetrics:
 
         self.leader = Gauge("leader_election_master_status", "1 while this process leads", ("name",), registry=registry)
         self.objects = Gauge("teleport_operator_objects", "Objects that are watched", registry=registry)
+        self.lost_events = Counter(
+            "teleport_operator_lost_events", "Changes that a list found and the watch did not tell", registry=registry
+        )
         self.repairs = Counter(
             "teleport_token_drift_repairs", "Tokens put back to what was declared", registry=registry
         )

@@ -35,6 +35,10 @@ class ObjectCache:
         """Return the newest copy."""
         return self._objects.get(key)
 
+    def list_versions(self) -> dict[Key, str]:
+        """Return the resource version of every object."""
+        return {key: raw["metadata"]["resourceVersion"] for key, raw in self._objects.items()}
+
     def find_uid(self, uid: str) -> Key | None:
         """Return the key of the object with this uid."""
         return self._keys.get(uid)

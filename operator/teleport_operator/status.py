@@ -122,19 +122,24 @@ def _comparable(status: Plain) -> Plain:
     return own | {"conditions": {condition["type"]: condition for condition in conditions}}
 
 
-def count_uses(known: Uses, ledger: Sequence[TokenUse], since: datetime) -> Uses:
-    """Return what is known after a look into the ledger, of which only what is newer than the last counts.
+def find_news(known: Uses, ledger: Sequence[TokenUse], since: datetime) -> Sequence[TokenUse]:
+    """Return the uses that are newer than the last one that is known.
 
     Args:
         known: so far.
-        ledger: the newest uses.
+        ledger: some uses.
         since: the object's creation; what came before was another object's.
     """
     last_join, last_refusal = (
         since if each is None else parse_moment(each["time"]) for each in (known.last_join, known.last_refusal)
     )
-    joins = [use for use in ledger if use.outcome == SUCCESS and use.time > last_join]
-    refusals = [use for use in ledger if use.outcome != SUCCESS and use.time > last_refusal]
+    return tuple(use for use in ledger if use.time > (last_join if use.outcome == SUCCESS else last_refusal))
+
+
+def count_uses(known: Uses, news: Sequence[TokenUse]) -> Uses:
+    """Return what is known after some more uses."""
+    joins = [use for use in news if use.outcome == SUCCESS]
+    refusals = [use for use in news if use.outcome != SUCCESS]
     return Uses(
         joins=known.joins + len(joins),
         last_join=_render_join(max(joins, key=_time_of)) if joins else known.last_join,

@@ -8,11 +8,12 @@ from datetime import UTC, datetime, timedelta
 from teleport.api.messages import TokenUse
 from teleport.errors import TeleportError
 from teleport_operator.declaration import Head
-from teleport_operator.status import Uses, count_uses
+from teleport_operator.status import Uses, count_uses, find_news
 from teleport_operator.tokens import Tokens
 
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
 SHORTEST_ROUND = timedelta(seconds=15)
+MAX_NEWS = 2000
 PAUSE = timedelta(milliseconds=50)
 """Between two questions: however many objects there are, auth is asked twenty times a second at most."""
 
@@ -24,12 +25,10 @@ class UsesPoll:
 
     Args:
         tokens: the cluster's.
-        on_news: told the uid of an object whose token was used.
     """
 
-    def __init__(self, *, tokens: Tokens, on_news: Callable[[str], None]) -> None:
+    def __init__(self, *, tokens: Tokens) -> None:
         self._tokens = tokens
-        self._on_news = on_news
         self._names: dict[str, str] = {}
         self._seen: dict[str, datetime] = {}
         self._news: dict[str, Sequence[TokenUse]] = {}
@@ -45,26 +44,34 @@ class UsesPoll:
             known.pop(uid, None)
 
     def count(self, head: Head, known: Uses) -> Uses:
-        """Return what is known of an object's token now."""
-        return count_uses(known, self._news.get(head.uid, ()), head.created)
+        """Return what is known of an object's token now; what `known` has counted already is let go."""
+        news = find_news(known, self._news.get(head.uid, ()), head.created)
+        self._news[head.uid] = news
+        return count_uses(known, news)
 
-    async def run(self) -> None:
-        """Go through the tokens, for ever."""
+    async def run(self, on_news: Callable[[str], None]) -> None:
+        """Go through the tokens, for ever.
+
+        Args:
+            on_news: told the uid of an object whose token was used.
+        """
         while True:
             for uid, name in list(self._names.items()):
-                await self._ask(uid, name)
+                if await self._ask(uid, name):
+                    on_news(uid)
                 await asyncio.sleep(PAUSE.total_seconds())
             await asyncio.sleep(SHORTEST_ROUND.total_seconds())
 
-    async def _ask(self, uid: str, name: str) -> None:
+    async def _ask(self, uid: str, name: str) -> bool:
+        """Ask for one ledger, and tell whether there is something new in it."""
         since = self._seen.get(uid, LONG_AGO)
         try:
             uses = await self._tokens.list_uses(name, since)
         except TeleportError as error:
             logger.debug("a ledger could not be read: %s", error.message)
-            return
+            return False
         if not uses or uid not in self._names:
-            return
+            return False
         self._seen[uid] = max(use.time for use in uses)
-        self._news[uid] = uses
-        self._on_news(uid)
+        self._news[uid] = (*uses, *self._news.get(uid, ()))[:MAX_NEWS]
+        return True
