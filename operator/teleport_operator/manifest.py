@@ -4,14 +4,14 @@
 that whatever is read here is a token that auth takes.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
 from teleport.join.method import Judge
 from teleport.resources.model import Metadata
-from teleport.resources.token import METHODS_OF_THE_ORIGINAL, SAFE_SECRET_LENGTH, Token, TokenSpec
+from teleport.resources.token import METHODS_OF_THE_ORIGINAL, SAFE_SECRET_LENGTH, TOKEN_METHOD, Token, TokenSpec
 from teleport_operator.checks import find_contradictions, find_refusals
 from teleport_operator.declaration import (
     NEVER,
@@ -25,10 +25,10 @@ from teleport_operator.declaration import (
     SecretSource,
 )
 from teleport_operator.expiry import choose_expiry
-from teleport_operator.fields import describe_unknown
+from teleport_operator.fields import describe_unknown, find_unknown, without_unknown
 from teleport_operator.head import parse_head, read_annotations
 from teleport_operator.problems import InvalidManifest, Problem
-from teleport_operator.spec import DeclaredSpec, Plain, SecretSection, normalise, read_spec
+from teleport_operator.spec import DeclaredSpec, Plain, SecretSection, SpecReading, normalise, read_spec
 
 DEFAULT_OVERLAP = timedelta(hours=1)
 
@@ -54,6 +54,7 @@ class Content:
     spec: DeclaredSpec
     token: Token
     expiry: ExpiryRule
+    notes: tuple[Note, ...]
 
 
 def parse_declaration(raw: Mapping[str, Any], *, judges: Mapping[str, Judge]) -> Declaration:
@@ -74,7 +75,7 @@ def parse_declaration(raw: Mapping[str, Any], *, judges: Mapping[str, Judge]) ->
         secret=_build_secret_rule(content.spec.secret, raw["metadata"]["name"]),
         drift_policy=content.spec.drift_policy,
         adoption_policy=content.spec.adoption_policy,
-        notes=tuple(_find_notes(content)),
+        notes=content.notes,
     )
 
 
@@ -84,22 +85,36 @@ def parse_content(raw: Mapping[str, Any], *, judges: Mapping[str, Judge]) -> Con
     Raises:
         InvalidManifest: with everything that is wrong.
     """
-    problems = [describe_unknown("", str(key), _ROOT) for key in raw if key not in _ROOT]
-    spec = raw.get("spec") or {}
-    if not isinstance(spec, Mapping):
-        raise InvalidManifest([*problems, Problem("spec", "must be a mapping")])
-    plain = normalise(spec)
+    unknown = [describe_unknown("", str(key), _ROOT) for key in raw if key not in _ROOT]
+    written = raw.get("spec") or {}
+    if not isinstance(written, Mapping):
+        raise InvalidManifest([*unknown, Problem("spec", "must be a mapping")])
+    filled = normalise(written)
+    unknown += find_unknown(filled, DeclaredSpec, "spec")
+    plain = without_unknown(filled, DeclaredSpec)
     reading = read_spec(plain)
-    problems += reading.problems
     token = _build_token(raw, reading.spec, plain, reading.broken)
-    if not reading.broken & _METHOD_FIELDS:
-        problems += find_contradictions(reading.spec, raw["metadata"]["name"], is_secret=token.is_secret)
-    if not reading.broken:
-        problems += find_refusals(token.with_metadata(name=_ANY_SECRET) if token.is_secret else token, judges)
-    expiry = _choose_expiry(reading.spec, raw, token, problems)
+    further = [*reading.problems, *_find_in_whole(raw, reading, token, judges)]
+    expiry = _choose_expiry(reading.spec, raw, token, further)
+    problems = [*unknown, *(problem for problem in further if not _may_follow(problem, unknown))]
     if problems:
         raise InvalidManifest(problems)
-    return Content(reading.spec, token, expiry)
+    return Content(reading.spec, token, expiry, tuple(_find_notes(reading.spec, token.spec.method, expiry)))
+
+
+def _find_in_whole(
+    raw: Mapping[str, Any], reading: SpecReading, token: Token, judges: Mapping[str, Judge]
+) -> Iterator[Problem]:
+    """Yield what is wrong with the spec as a whole, as far as its fields let anybody tell."""
+    if not reading.broken & _METHOD_FIELDS:
+        yield from find_contradictions(reading.spec, raw["metadata"]["name"], is_secret=token.is_secret)
+    if not reading.broken:
+        yield from find_refusals(token.with_metadata(name=_ANY_SECRET) if token.is_secret else token, judges)
+
+
+def _may_follow(problem: Problem, unknown: Sequence[Problem]) -> bool:
+    """Tell whether what is missed at a place may be what is mistyped there."""
+    return any(other.path.startswith(f"{problem.path}.") for other in unknown)
 
 
 def _build_token(raw: Mapping[str, Any], spec: DeclaredSpec, plain: Plain, broken: frozenset[str]) -> Token:
@@ -133,11 +148,10 @@ def _build_secret_rule(section: SecretSection | None, name: str) -> SecretRule |
     )
 
 
-def _find_notes(content: Content) -> Iterator[Note]:
-    spec, method = content.spec, content.token.spec.method
-    if content.token.is_secret and spec.secret is None:
+def _find_notes(spec: DeclaredSpec, method: str, expiry: ExpiryRule) -> Iterator[Note]:
+    if method == TOKEN_METHOD and spec.secret is None:
         yield Note(NoteReason.NAME_IS_SECRET, _REVEALED)
-    if content.expiry.source is ExpirySource.METADATA:
+    if expiry.source is ExpirySource.METADATA:
         yield Note(NoteReason.EXPIRES_FROM_METADATA, _EXPIRES_FROM_METADATA)
     for section in sorted(METHODS_OF_THE_ORIGINAL - {method}):
         if getattr(spec, section, None) is not None:

@@ -14,7 +14,6 @@ from teleport.join.kubernetes.spec import KubernetesSpec
 from teleport.resources.model import Model, Time
 from teleport.resources.token import TokenSpec
 from teleport_operator.declaration import AdoptionPolicy, DeletionPolicy, DriftPolicy
-from teleport_operator.fields import find_unknown
 from teleport_operator.problems import Problem
 
 MIN_TTL = timedelta(minutes=1)
@@ -135,27 +134,18 @@ class SpecReading:
 
 
 def read_spec(plain: Plain) -> SpecReading:
-    """Read as much of a spec as can be read."""
+    """Read as much of a spec as can be read; it must hold no unknown fields."""
     try:
         return SpecReading(DeclaredSpec.model_validate(plain), frozenset(), ())
     except ValidationError as error:
         found = error.errors(include_url=False, include_input=False, include_context=False)
     broken = frozenset(str(problem["loc"][0]) for problem in found)
-    # Of the branches of a union pydantic tells each; the first one is enough.
-    places = {_render_path(problem, plain): problem for problem in reversed(found)}
     rest = DeclaredSpec.model_validate({key: value for key, value in plain.items() if key not in broken})
-    return SpecReading(
-        spec=rest,
-        broken=broken & ADDITIONS.union(TokenSpec.model_fields),
-        problems=(
-            *find_unknown(plain, DeclaredSpec, "spec"),
-            *(
-                Problem(path, _render_sentence(problem))
-                for path, problem in reversed(places.items())
-                if problem["type"] != "extra_forbidden"
-            ),
-        ),
-    )
+    # Of the branches of a union pydantic tells each; the first one is enough.
+    sentences: dict[str, str] = {}
+    for problem in found:
+        sentences.setdefault(_render_path(problem, plain), _render_sentence(problem))
+    return SpecReading(rest, broken, tuple(Problem(path, sentence) for path, sentence in sentences.items()))
 
 
 def _render_path(problem: ErrorDetails, plain: Plain) -> str:

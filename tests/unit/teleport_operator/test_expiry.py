@@ -1,4 +1,5 @@
 import json
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -60,10 +61,8 @@ def test_other_moments_are_refused(text: str) -> None:
 
 @given(text=st.text(max_size=60) | st.from_regex(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9:.]{5,20}.{1,20}", fullmatch=True))
 def test_whatever_stands_for_a_moment_is_read_or_refused(text: str) -> None:
-    try:
+    with suppress(BadParameter):
         assert parse_moment(text).tzinfo is UTC
-    except BadParameter:
-        pass
 
 
 @given(moment=st.datetimes(timezones=st.just(UTC)))

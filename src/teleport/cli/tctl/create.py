@@ -8,11 +8,11 @@ from teleport.api.messages import ResourceRequest
 from teleport.api.operations import RESOURCE_CREATE, RESOURCE_UPSERT
 from teleport.cli.escaping import escape
 from teleport.cli.tctl.cluster import ApiClient, ask
+from teleport.cli.tctl.input_text import read_text
 from teleport.cli.tctl.session import Session, TctlCommand
-from teleport.errors import BadParameter, TooLarge
+from teleport.errors import BadParameter
 from teleport.resources.codec import parse_resources, to_plain
 from teleport.resources.model import Resource
-from teleport.resources.strict_yaml import MAX_BYTES
 from teleport.resources.token import Token
 
 
@@ -34,7 +34,7 @@ def create(session: Session, *, file: BinaryIO, force: bool) -> None:
     Without FILE the standard input is read. The input may hold several documents, separated by ---. Nothing is
     created if one of them cannot be read.
     """
-    resources = list(parse_resources(_read(file)))
+    resources = list(parse_resources(read_text(file)))
     if not resources:
         raise BadParameter("there is no resource in the input")
     operation = RESOURCE_UPSERT if force else RESOURCE_CREATE
@@ -45,16 +45,6 @@ def create(session: Session, *, file: BinaryIO, force: bool) -> None:
             click.echo(f"{_describe(resource)} has been created")
 
     ask(session, work)
-
-
-def _read(file: BinaryIO) -> str:
-    raw = file.read(MAX_BYTES + 1)
-    if len(raw) > MAX_BYTES:
-        raise TooLarge(f"the input is larger than {MAX_BYTES} bytes")
-    try:
-        return raw.decode()
-    except UnicodeDecodeError as error:
-        raise BadParameter("the input is not UTF-8 text") from error
 
 
 def _describe(resource: Resource) -> str:

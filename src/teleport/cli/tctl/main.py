@@ -32,6 +32,7 @@ tctl = LazyGroup(
         "create": f"{_HERE}.create:create",
         "edit": f"{_HERE}.edit:edit",
         "rm": f"{_HERE}.remove:remove",
+        "manifests": f"{_HERE}.manifests:manifests",
         "inventory": f"{_HERE}.inventory:inventory",
         "auth": f"{_HERE}.auth:auth",
         "version": f"{_HERE}.version:version",
