@@ -36,6 +36,11 @@ def find_programs() -> dict[str, str] | None:
     return {name: path for name, path in found.items() if path} if all(found.values()) else None
 
 
+def find_kubectl() -> str | None:
+    """Return where the administrator's tool is, or None."""
+    return shutil.which("kubectl", path=os.environ.get("KUBEBUILDER_ASSETS", "")) or shutil.which("kubectl")
+
+
 @dataclass(slots=True)
 class KubeApiServer:
     """A running API server."""
@@ -153,6 +158,20 @@ class KubeApiServer:
         """Make a ClusterRole of one rule; several resources and verbs are separated by commas."""
         rule = {"apiGroups": [""], "resources": resources.split(","), "verbs": verbs.split(",")}
         self._create("/apis/rbac.authorization.k8s.io/v1/clusterroles", {"metadata": {"name": name}, "rules": [rule]})
+
+    def create(self, manifest: dict[str, Any]) -> None:
+        """Make an object of RBAC as `kubectl create -f` does."""
+        namespace = manifest["metadata"].get("namespace", "")
+        where = f"/namespaces/{namespace}" if namespace else ""
+        self.ask("POST", f"/apis/{manifest['apiVersion']}{where}/{manifest['kind'].lower()}s", manifest)
+
+    def run_as_administrator(self, command: str) -> None:
+        """Run a command of a shell in which `kubectl` is the administrator's; what fails raises."""
+        kubectl = find_kubectl()
+        assert kubectl is not None
+        flags = f"--server={self.url} --certificate-authority={self.ca_file} --token={ADMIN_TOKEN}"
+        script = f'kubectl() {{ "{kubectl}" {flags} "$@"; }}\n{command}'
+        subprocess.run(["sh", "-ec", script], check=True, capture_output=True, timeout=60)
 
     def _create(self, path: str, body: dict[str, Any]) -> None:
         try:

@@ -21,7 +21,7 @@ def build_kubernetes_access(
     report: Report,
 ) -> KubernetesAccess | None:
     """Return the way to the API server that the settings name, or of the cluster that this process is a pod of."""
-    server = _find_server(settings, environ)
+    server = find_api_server(settings, environ)
     if server is None:
         return None
     from teleport.kube.api import KubeApi  # noqa: PLC0415 - only who asks Kubernetes carries aiohttp
@@ -38,7 +38,8 @@ def build_kubernetes_access(
     )
 
 
-def _find_server(settings: KubernetesSettings, environ: Mapping[str, str]) -> ApiServer | None:
+def find_api_server(settings: KubernetesSettings, environ: Mapping[str, str]) -> ApiServer | None:
+    """Return the API server that the settings name, or of the cluster that this process is a pod of, or None."""
     if settings.api_server and settings.ca_file is not None and settings.token_file is not None:
         return ApiServer(settings.api_server, settings.ca_file, settings.token_file)
     return find_in_cluster(environ)

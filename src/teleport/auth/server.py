@@ -61,6 +61,7 @@ SEAL_KEY_FILE = "seal.key"
 
 GRACE = timedelta(seconds=10)
 CLOCK_PERIOD = timedelta(seconds=10)
+LOOK_PERIOD = timedelta(seconds=5)
 LIMITS_PERIOD = timedelta(minutes=1)
 PRESENCE_PERIOD = SERVER_LIFE / 3
 
@@ -206,7 +207,7 @@ class AuthServer:
         await self._announce()
 
     def _background(self) -> list[Coroutine[None, None, None]]:
-        backend = self._stores.backend
+        backend, kubernetes = self._stores.backend, self._kubernetes
         return [
             self._audit.run(),
             self._pod_lives.run(),
@@ -216,6 +217,7 @@ class AuthServer:
             repeat("saying that auth is alive", PRESENCE_PERIOD, self._announce),
             repeat("remembering the time", CLOCK_PERIOD, partial(self._clock.store, backend)),
             repeat("writing refused joins into the audit log", LIMITS_PERIOD, self._limits.flush),
+            *([repeat("asking for missing rights", LOOK_PERIOD, kubernetes.look_again)] if kubernetes else []),
         ]
 
     async def _renew_identities(self) -> None:

@@ -1,15 +1,24 @@
 """One auth server's way to the Kubernetes cluster that it is in, or is told of."""
 
 import logging
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, aclosing, contextmanager, nullcontext
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, aclosing, contextmanager, nullcontext, suppress
 from enum import StrEnum
+from functools import partial
 from typing import Protocol, TypeVar
 
 from teleport.clock import Clock
 from teleport.kube.errors import Forbidden, NoAnswer
 from teleport.kube.following import FollowApi, follow_objects
-from teleport.kube.grants import build_keys_grant, build_pods_grant, build_reviews_grant, build_watch_grant
+from teleport.kube.grants import (
+    Account,
+    Grant,
+    build_keys_grant,
+    build_pods_grant,
+    build_reviews_grant,
+    build_watch_grant,
+    find_account,
+)
 from teleport.kube.objects import Listing, ObjectChange, ObjectKind, Pod, ServiceAccountObject
 from teleport.kube.published_keys import PublishedKeys
 from teleport.kube.reviewer import MAX_IN_FLIGHT, ReviewApi, TokenReviewer
@@ -20,7 +29,9 @@ T = TypeVar("T")
 logger = logging.getLogger(__name__)
 
 Report = Callable[[str | None], None]
-"""Told None when Kubernetes answers, and what a person must do when it does not let us ask."""
+"""Told what a person must do when Kubernetes does not let us ask, and None when nothing is missing any more."""
+
+Again = Callable[[], Awaitable[object]]
 
 
 class Verification(StrEnum):
@@ -60,8 +71,8 @@ class AccessApi(ReviewApi, FollowApi, Protocol):
 class KubernetesAccess:
     """What a judge may ask Kubernetes; to be closed.
 
-    A right that is missing is reported until a question of its kind is answered again, and the log says once why a
-    question has no answer.
+    A right that is missing is reported once, and that it is back when a question of its kind is answered again. The log
+    says once why a question has no answer.
 
     Args:
         api: the client, which is closed with it.
@@ -88,6 +99,8 @@ class KubernetesAccess:
         self._keys = PublishedKeys(api.get_jwks, clock=clock)
         self._report = report
         self._missing: dict[str, str] = {}
+        self._again: dict[str, Again] = {}
+        self._told: str | None = None
         self._silent: dict[str, str] = {}
 
     @property
@@ -110,7 +123,7 @@ class KubernetesAccess:
         Raises:
             Unavailable: it does not answer, or does not let auth ask.
         """
-        with self._followed("token reviews", build_reviews_grant):
+        with self._followed("token reviews", build_reviews_grant, partial(self._review_own_token, audiences)):
             return await self._reviewer.review(token, audiences)
 
     async def get_pod(self, namespace: str, name: str, *, watched: bool = False) -> Pod | None:
@@ -124,8 +137,8 @@ class KubernetesAccess:
         Raises:
             Unavailable: the API server does not answer, or does not let auth ask.
         """
-        kind, build_grant = ("watching pods", build_watch_grant) if watched else ("pods", build_pods_grant)
-        with self._followed(kind, build_grant):
+        again = partial(self.get_pod, namespace, name, watched=watched)
+        with self._followed("pods", build_watch_grant if watched else build_pods_grant, again):
             return await self._api.get_pod(namespace, name)
 
     async def get_service_account(self, namespace: str, name: str) -> ServiceAccountObject | None:
@@ -134,7 +147,8 @@ class KubernetesAccess:
         Raises:
             Unavailable: see `get_pod`.
         """
-        with self._followed("watching serviceaccounts", build_watch_grant):
+        again = partial(self.get_service_account, namespace, name)
+        with self._followed("serviceaccounts", build_watch_grant, again):
             return await self._api.get_service_account(namespace, name)
 
     async def follow(self, kind: ObjectKind[T], namespace: str) -> AsyncGenerator[Listing[T] | ObjectChange[T], None]:
@@ -156,7 +170,7 @@ class KubernetesAccess:
         Raises:
             Unavailable: the API server does not answer, and has not for an hour.
         """
-        with self._followed("keys", build_keys_grant):
+        with self._followed("keys", build_keys_grant, self.load_cluster_keys):
             return await self._keys.load()
 
     async def refresh_cluster_keys(self) -> str:
@@ -165,16 +179,40 @@ class KubernetesAccess:
         Raises:
             Unavailable: see `load_cluster_keys`.
         """
-        with self._followed("keys", build_keys_grant):
+        with self._followed("keys", build_keys_grant, self.load_cluster_keys):
             return await self._keys.refresh()
 
+    async def look_again(self) -> None:
+        """Ask once more for each right that is missing.
+
+        Whoever is not ready may get no visitors, and then no join would show that the right is back.
+        """
+        for again in list(self._again.values()):
+            with suppress(NoAnswer):
+                await again()
+
+    async def _review_own_token(self, audiences: Sequence[str]) -> None:
+        """Ask what was asked of a stranger's token, which is not kept."""
+        await self.review(self.own_token, audiences)
+
     @contextmanager
-    def _followed(self, kind: str, build_grant: Callable[[str], str]) -> Iterator[None]:
-        """Report and log what becomes of the questions of one kind."""
+    def _followed(
+        self, kind: str, build_grant: Callable[[Account], Grant], again: Again | None = None
+    ) -> Iterator[None]:
+        """Report and log what becomes of the questions of one kind.
+
+        Args:
+            kind: of the question.
+            build_grant: returns what lets us ask.
+            again: asks such a question; without it somebody else does so soon.
+        """
         try:
             yield
         except Forbidden as error:
-            self._missing[kind] = f"{error.detail}; to grant it: {build_grant(error.detail)}"
+            command = build_grant(find_account(error.detail)).command
+            self._missing[kind] = f"{error.detail}; to grant it: {command}"
+            if again is not None:
+                self._again[kind] = again
             self._tell()
             raise
         except NoAnswer as error:
@@ -184,8 +222,13 @@ class KubernetesAccess:
             raise
         if self._silent.pop(kind, None) is not None:
             logger.info("Kubernetes, %s: answered again", kind)
-        self._missing.pop(kind, None)
+        if self._missing.pop(kind, None) is not None:
+            logger.info("Kubernetes, %s: allowed again", kind)
+        self._again.pop(kind, None)
         self._tell()
 
     def _tell(self) -> None:
-        self._report("; ".join(self._missing.values()) or None)
+        problem = "; ".join(self._missing.values()) or None
+        if problem != self._told:
+            self._told = problem
+            self._report(problem)

@@ -3,7 +3,7 @@
 import re
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from teleport.clock import Clock
@@ -27,7 +27,7 @@ from teleport.kube.objects import (
     read_texts,
     require_text,
 )
-from teleport.kube.outgoing import parse_object
+from teleport.kube.outgoing import parse_date, parse_object
 from teleport.kube.secret_apply import SecretApply, build_secret
 from teleport.kube.server_version import ServerVersion, parse_version
 from teleport.kube.token_review import ReviewStatus
@@ -51,7 +51,7 @@ _MAX_ERROR = 1000
 
 
 class KubeApi:
-    """A client of one API server; to be closed. Its errors are those of `KubeConnection.fetch`.
+    """A client of one API server; to be closed. Its errors are those of `KubeConnection.ask`.
 
     Args:
         server: where it is.
@@ -102,6 +102,10 @@ class KubeApi:
     async def get_version(self) -> ServerVersion:
         """Return the API server's version."""
         return parse_version(require_text(await self._connection.call(Question("GET", "/version")), "gitVersion"))
+
+    async def get_time(self) -> datetime | None:
+        """Return what time it is by the API server's clock, to the second, or None if it does not say."""
+        return parse_date((await self._connection.ask(Question("GET", "/version"))).date)
 
     async def get_jwks(self) -> str:
         """Return the keys by which the cluster signs ServiceAccount tokens, as text."""

@@ -88,11 +88,19 @@ class KubeConnection:
         """Send a request and return the object that is the answer.
 
         Raises:
-            NoAnswer: see `fetch`.
+            NoAnswer: see `ask`.
         """
         return parse_object(await self.fetch(question), "the API server")
 
     async def fetch(self, question: Question) -> bytes:
+        """Send a request and return the bytes of a successful answer.
+
+        Raises:
+            NoAnswer: see `ask`.
+        """
+        return (await self.ask(question)).content
+
+    async def ask(self, question: Question) -> Answer:
         """Send a request and return a successful answer; a 401 is tried once more with the token read anew.
 
         Raises:
@@ -109,7 +117,7 @@ class KubeConnection:
                 break
             self._token_file.forget()
         check_answer(answer)
-        return answer.content
+        return answer
 
     async def watch(self, question: Question, *, silence: timedelta) -> AsyncGenerator[bytes, None]:
         """Yield the lines of a watch until the API server ends it.
@@ -120,7 +128,7 @@ class KubeConnection:
 
         Raises:
             Gone: the watch begins too long ago.
-            NoAnswer: see `fetch`.
+            NoAnswer: see `ask`.
         """
         async with self._send(question, build_stream_timeout(silence)) as response:
             if response.status != HTTPStatus.OK:
@@ -170,7 +178,7 @@ def check_answer(answer: Answer) -> None:
     """Refuse an answer that is no success.
 
     Raises:
-        NoAnswer: or one of its kinds, see `KubeConnection.fetch`.
+        NoAnswer: or one of its kinds, see `KubeConnection.ask`.
         CompareFailed: HTTP 409.
     """
     status = answer.status

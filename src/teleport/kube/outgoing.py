@@ -4,7 +4,8 @@ import ssl
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import orjson
@@ -25,6 +26,8 @@ class Answer:
     status: int
     retry_after: timedelta
     content: bytes
+    date: str = ""
+    """The header (RFC 9110, 6.6.1), read by `parse_date`."""
 
 
 def open_session(context: ssl.SSLContext, timeout: timedelta) -> aiohttp.ClientSession:
@@ -81,7 +84,8 @@ async def read_answer(response: aiohttp.ClientResponse, limit: int) -> Answer:
         content += chunk
     if len(content) > limit:
         raise BadAnswer(f"the answer of {response.url.host} is larger than {limit} bytes")
-    return Answer(response.status, parse_retry_after(response.headers.get("Retry-After", "")), bytes(content))
+    retry_after = parse_retry_after(response.headers.get("Retry-After", ""))
+    return Answer(response.status, retry_after, bytes(content), response.headers.get("Date", ""))
 
 
 async def read_lines(response: aiohttp.ClientResponse, limit: int) -> AsyncGenerator[bytes, None]:
@@ -124,3 +128,12 @@ def parse_retry_after(text: str) -> timedelta:
     """Read seconds, within bounds; a date, which RFC 9110, 10.2.3 allows and Kubernetes never sends, means soon."""
     known = text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS
     return min(max(timedelta(seconds=int(text)), SOON), MAX_RETRY_AFTER) if known else SOON
+
+
+def parse_date(text: str) -> datetime | None:
+    """Read the time of an answer; what is none, or names no zone, is as if it were not there."""
+    try:
+        date = parsedate_to_datetime(text)
+    except (ValueError, OverflowError):
+        return None
+    return None if date.tzinfo is None else date

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 from teleport.clock import Clock
-from teleport.kube.errors import NoAnswer
+from teleport.kube.errors import Forbidden, NoAnswer
 
 LIFE = timedelta(minutes=10)
 STALE_LIFE = timedelta(hours=1)
@@ -32,12 +32,14 @@ class PublishedKeys:
         self._fetched_at: float | None = None
         self._attempted_at: float | None = None
         self._problem = ""
+        self._is_forbidden = False
 
     async def load(self) -> str:
         """Return the key set.
 
         Raises:
-            NoAnswer: the publisher does not answer, and what is known is too old.
+            Forbidden: the publisher does not let this process look, and what is known is too old.
+            NoAnswer: it does not answer, and what is known is too old.
         """
         if self._is_within(self._fetched_at, LIFE):
             return self._text
@@ -57,13 +59,13 @@ class PublishedKeys:
                 await self._try()
         if self._is_within(self._fetched_at, STALE_LIFE):
             return self._text
-        raise NoAnswer(self._problem, FAILURE_PAUSE)
+        raise Forbidden(self._problem) if self._is_forbidden else NoAnswer(self._problem, FAILURE_PAUSE)
 
     async def _try(self) -> None:
         try:
             text = await self._fetch()
         except NoAnswer as error:
-            self._problem = error.detail
+            self._problem, self._is_forbidden = error.detail, isinstance(error, Forbidden)
         else:
             self._text, self._fetched_at = text, self._clock.monotonic()
         self._attempted_at = self._clock.monotonic()

@@ -152,6 +152,9 @@ class Incoming:
         self._method = self._parser.get_method()
         fields = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in self._fields}
         head = RequestHead(self._method.decode("latin-1"), self._target.decode("latin-1"), fields)
+        hosts = sum(name.lower() == b"host" for name, _ in self._fields)
+        if hosts > 1 or (hosts == 0 and self._speaks_current_version()):
+            self._stop(MalformedRequest("a request must name one host (RFC 9112, 3.2)"))
         if self._parser.should_upgrade():
             self._stop(MalformedRequest("HTTP/1.1 is the only protocol here"))
         try:

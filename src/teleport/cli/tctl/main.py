@@ -35,6 +35,7 @@ tctl = LazyGroup(
         "manifests": f"{_HERE}.manifests:manifests",
         "inventory": f"{_HERE}.inventory:inventory",
         "auth": f"{_HERE}.auth:auth",
+        "kube": f"{_HERE}.kube:kube",
         "version": f"{_HERE}.version:version",
     },
     aliases={"del": "rm"},

@@ -9,7 +9,7 @@ from support.clock import FakeClock
 from support.pod_cluster import POD, PodCluster
 from teleport.kube.access import KubernetesAccess
 from teleport.kube.errors import Forbidden, NoAnswer
-from teleport.kube.published_keys import REFRESH_PAUSE
+from teleport.kube.published_keys import FAILURE_PAUSE, REFRESH_PAUSE
 from teleport.kube.token_review import ReviewStatus
 
 
@@ -20,10 +20,12 @@ class FakeApi(PodCluster):
         super().__init__()
         self.own_token = "own"
         self.keys = 0
+        self.reviewed: list[str] = []
         self.is_closed = False
 
     async def review_token(self, token: str, audiences: Sequence[str]) -> ReviewStatus:
         self._fail()
+        self.reviewed.append(token)
         return ReviewStatus(authenticated=True, username=token, audiences=tuple(audiences))
 
     async def get_jwks(self) -> str:
@@ -54,7 +56,7 @@ async def test_what_is_asked_is_answered() -> None:
     assert (await asking.access.review("a", ("example.com",))).username == "a"
     assert await asking.access.get_pod("apps", "web-0") is POD
     assert await asking.access.get_pod("apps", "other") is None
-    assert asking.reports == [None, None, None]
+    assert asking.reports == []
 
 
 async def test_hostile_23_a_missing_right_is_reported_with_the_command_that_grants_it() -> None:
@@ -76,6 +78,40 @@ async def test_hostile_23_when_the_right_is_back_all_is_well_again() -> None:
     asking.api.failure = None
     await asking.access.review("a", ("example.com",))
     assert asking.reports[-1] is None
+
+
+async def test_hostile_23_what_is_missing_is_reported_once_however_often_it_is_asked_for() -> None:
+    asking = Asking()
+    asking.api.failure = forbid("tokenreviews")
+    for _ in range(100):
+        with pytest.raises(Forbidden):
+            await asking.access.review("a", ("example.com",))
+    assert len(asking.reports) == 1
+
+
+async def test_hostile_23_a_right_that_is_back_shows_although_nobody_comes() -> None:
+    asking = Asking()
+    asking.api.failure = forbid("what was asked")
+    with pytest.raises(Forbidden):
+        await asking.access.review("stranger", ("example.com",))
+    with pytest.raises(Forbidden):
+        await asking.access.get_pod("apps", "web-0")
+    await asking.access.look_again()
+    assert None not in asking.reports
+    asking.api.failure = None
+    await asking.access.look_again()
+    assert asking.reports[-1] is None
+    assert asking.api.reviewed == ["own"]
+
+
+async def test_where_nothing_is_missing_nothing_is_asked_again() -> None:
+    asking = Asking()
+    asking.api.failure = NoAnswer("down")
+    with pytest.raises(NoAnswer):
+        await asking.access.review("a", ("example.com",))
+    asking.api.failure = None
+    await asking.access.look_again()
+    assert asking.api.reviewed == []
 
 
 async def test_hostile_23_an_answer_of_another_kind_does_not_hide_what_is_missing() -> None:
@@ -103,7 +139,7 @@ async def test_hostile_20_an_api_that_is_down_is_logged_once_and_its_return_too(
         await asking.access.get_pod("apps", "web-0")
     assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
     assert "https://10.0.0.1" in caplog.text
-    assert asking.reports == [None, None, None]
+    assert asking.reports == []
 
 
 async def test_the_cluster_s_keys_are_kept_and_looked_at_anew_where_one_is_unknown() -> None:
@@ -112,6 +148,19 @@ async def test_the_cluster_s_keys_are_kept_and_looked_at_anew_where_one_is_unkno
     assert await asking.access.refresh_cluster_keys() == "keys 1"
     asking.clock.advance(2 * REFRESH_PAUSE)
     assert {await asking.access.refresh_cluster_keys() for _ in range(100)} == {"keys 2"}
+
+
+async def test_hostile_23_the_missing_right_to_read_the_keys_is_reported_too() -> None:
+    asking = Asking()
+    asking.api.failure = forbid("jwks")
+    with pytest.raises(Forbidden):
+        await asking.access.load_cluster_keys()
+    assert asking.reports[-1] is not None
+    assert "--clusterrole=system:service-account-issuer-discovery" in asking.reports[-1]
+    asking.api.failure = None
+    asking.clock.advance(2 * FAILURE_PAUSE)
+    await asking.access.load_cluster_keys()
+    assert asking.reports[-1] is None
 
 
 async def test_the_client_is_closed_with_it() -> None:

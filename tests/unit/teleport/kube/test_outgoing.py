@@ -1,8 +1,10 @@
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from teleport.kube.outgoing import parse_retry_after
+from teleport.kube.outgoing import parse_date, parse_retry_after
 
 
 @pytest.mark.parametrize(
@@ -22,3 +24,23 @@ from teleport.kube.outgoing import parse_retry_after
 )
 def test_hostile_20_retry_after_is_kept_within_bounds(text: str, seconds: int) -> None:
     assert parse_retry_after(text) == timedelta(seconds=seconds)
+
+
+@pytest.mark.parametrize(
+    ("text", "date"),
+    [
+        ("Tue, 24 Nov 2026 12:00:23 GMT", datetime(2026, 11, 24, 12, 0, 23, tzinfo=UTC)),
+        ("Tue, 24 Nov 2026 12:00:23 -0000", None),
+        ("Tue, 99 Nov 2026 12:00:23 GMT", None),
+        ("soon", None),
+        ("", None),
+    ],
+)
+def test_a_date_that_is_none_is_as_if_it_were_not_there(text: str, date: datetime | None) -> None:
+    assert parse_date(text) == date
+
+
+@given(st.text(max_size=200))
+def test_whatever_stands_for_a_date_is_read_or_is_none(text: str) -> None:
+    date = parse_date(text)
+    assert date is None or date.tzinfo is not None

@@ -174,10 +174,20 @@ def test_a_peer_that_waits_for_word_is_noticed(raw: bytes, awaits: bool) -> None
     assert read(raw).awaits_continue is awaits
 
 
+@pytest.mark.parametrize(
+    ("version", "hosts", "admitted"),
+    [("1.1", 0, False), ("1.1", 1, True), ("1.1", 2, False), ("1.0", 0, True), ("1.0", 2, False)],
+)
+def test_hostile_47_a_request_names_one_host(version: str, hosts: int, admitted: bool) -> None:
+    host_lines = "Host: x\r\n" * hosts
+    head = f"POST /echo HTTP/{version}\r\n{host_lines}Content-Length: 2\r\n\r\n"
+    assert list_statuses(read(f"{head}{{}}".encode())) == [None if admitted else 400]
+
+
 def test_the_refusal_of_a_head_request_has_no_body() -> None:
     head = b"HEAD /malformed HTTP/1.1\r\nHost: x\r\n\r\n"
     assert [turn.head_only for turn in read(head).turns] == [True]
-    assert [turn.head_only for turn in read(b"HEAD /echo HTTP/1.1\r\n\r\n\0").turns] == [True, False]
+    assert [turn.head_only for turn in read(b"HEAD /echo HTTP/1.1\r\nHost: x\r\n\r\n\0").turns] == [True, False]
 
 
 def test_a_late_body_ends_the_connection() -> None:
