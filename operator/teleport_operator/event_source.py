@@ -45,7 +45,7 @@ def build_settings() -> kopf.OperatorSettings:
     settings.persistence.finalizer = _NOT_OURS
     settings.queueing.idle_timeout = 0.1
     settings.watching.chunk_size = 500
-    settings.watching.server_timeout = SERVER_TIMEOUT.total_seconds()
+    settings.watching.server_timeout = int(SERVER_TIMEOUT.total_seconds())  # the API server reads no fractions
     settings.watching.client_timeout = SERVER_TIMEOUT.total_seconds() + 10
     settings.watching.connect_timeout = 10
     settings.networking.connect_timeout = 10

@@ -139,7 +139,8 @@ class Objects:
     def apply(self, name: str, spec: Document, **annotations: str) -> Document:
         """Create an object, or change it by server-side apply."""
         body = build_manifest(name, spec, **annotations)
-        return self.kubernetes.apply(f"{self.path}/{name}", body)
+        path = f"{self.path}/{name}?fieldManager=kubectl&force=true"
+        return self.kubernetes.ask("PATCH", path, body, content_type="application/apply-patch+yaml")
 
     def get(self, name: str) -> Document | None:
         """Return an object, or None."""
