@@ -61,6 +61,13 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
     help="How long a deleted object waits for an auth server that does not answer.",
 )
 @click.option(
+    "--drift-interval",
+    default="30s",
+    show_default=True,
+    callback=parsed(parse_duration),
+    help="How often the cluster's tokens are compared with what they should be.",
+)
+@click.option(
     "--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True, help="Of the log."
 )
 @click.pass_context

@@ -15,10 +15,9 @@ from teleport_operator.metrics import OperatorMetrics
 from teleport_operator.resync import Resync
 from teleport_operator.tokens import Tokens
 
-OBJECTS, TOKENS = "watch", "tokens"
-"""Components of readiness."""
+OBJECTS = "watch"
+"""The component of readiness."""
 OBJECTS_PERIOD = timedelta(minutes=1)
-TOKENS_PERIOD = timedelta(seconds=30)
 RETRY = timedelta(seconds=5)
 TOLERATED_FAILURES = 3
 _NO_CRD = "the cluster does not know TeleportProvisionTokens; apply the CRD of this version"
@@ -35,16 +34,25 @@ class Following:
         feed: told whose tokens are not what they were.
         readiness: told whether lists come.
         metrics: counts what the watch lost.
+        drift_interval: how often tokens are listed.
     """
 
     def __init__(
-        self, *, resync: Resync, tokens: Tokens, feed: ObjectFeed, readiness: Readiness, metrics: OperatorMetrics
+        self,
+        *,
+        resync: Resync,
+        tokens: Tokens,
+        feed: ObjectFeed,
+        readiness: Readiness,
+        metrics: OperatorMetrics,
+        drift_interval: timedelta,
     ) -> None:
         self._resync = resync
         self._tokens = tokens
         self._feed = feed
         self._readiness = readiness
         self._metrics = metrics
+        self._drift_interval = drift_interval
         self._objects_known = asyncio.Event()
         self._tokens_known = asyncio.Event()
         readiness.expect(OBJECTS)
@@ -90,7 +98,7 @@ class Following:
             self._metrics.lost_events.inc(lost)
 
     async def follow_tokens(self) -> None:
-        """Read the list of tokens twice a minute, for ever; whatever others changed is looked at."""
+        """Read the list of tokens again and again, for ever; whatever others changed is looked at."""
         failures = 0
         while True:
             try:
@@ -110,7 +118,7 @@ class Following:
             self._tokens_known.set()
             for uid in changed:
                 self._feed.add_uid(uid)
-            await _sleep(TOKENS_PERIOD)
+            await _sleep(self._drift_interval)
 
 
 async def _sleep(period: timedelta) -> None:

@@ -168,6 +168,7 @@ class Operator:
             feed=self._feed,
             readiness=self._readiness,
             metrics=self._metrics,
+            drift_interval=self._settings.drift_interval,
         )
         controller = self._build_controller()
         work = [

@@ -36,5 +36,7 @@ class OperatorSettings:
     diag_addr: Address = DIAG_ADDR
     delegation_file: Path | None = None
     deletion_timeout: timedelta = timedelta(hours=1)
+    drift_interval: timedelta = timedelta(seconds=30)
+    """How often the cluster's tokens are compared with what they should be."""
     workers: int = 8
     """Objects that are looked at at the same time."""

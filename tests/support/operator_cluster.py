@@ -3,6 +3,7 @@
 import json
 import sys
 import urllib.error
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -83,6 +84,7 @@ class Operator:
             f"--kubeconfig={self.folder / 'kubeconfig'}",
             f"--namespace={NAMESPACE}",
             f"--diag-addr={diag}",
+            "--drift-interval=1s",
             *self.flags,
         )
         self.process = Process(command, log=self.folder / "operator.log", diag=diag)
@@ -123,6 +125,9 @@ class Operator:
             "users": [{"name": "operator", "user": {"tokenFile": str(self.folder / "api-token")}}],
         }
         (self.folder / "kubeconfig").write_text(render_yaml(kubeconfig))
+
+
+OperatorFactory = Callable[..., Operator]
 
 
 @dataclass(slots=True)

@@ -1,6 +1,6 @@
 """A real API server, an auth server that reviews tokens by it, and operators."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from support.operator_cluster import (
     NAMESPACE,
     Objects,
     Operator,
+    OperatorFactory,
     admit_operator,
     install_crd,
     install_rbac,
@@ -19,7 +20,6 @@ from support.operator_cluster import (
 from support.processes import Processes
 
 NUMBERS = count()
-OperatorFactory = Callable[..., Operator]
 
 
 @pytest.fixture(scope="module")
@@ -64,9 +64,7 @@ def operator(
 
 
 @pytest.fixture
-def make_operator(
-    kubernetes: KubeApiServer, auth: AuthServer, processes: Processes, tmp_path: Path
-) -> OperatorFactory:
+def make_operator(kubernetes: KubeApiServer, auth: AuthServer, processes: Processes, tmp_path: Path) -> OperatorFactory:
     """Makes operators for one test, which are not started."""
 
     def make(*flags: str, name: str = "operator") -> Operator:
