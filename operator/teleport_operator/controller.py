@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import timedelta
 
 from teleport.clock import Clock
@@ -93,9 +94,10 @@ class Controller:
 
     async def _look(self, key: Key, raw: RawObject, head: Head) -> bool:
         recorded = read_recorded(raw)
+        recorded = replace(recorded, uses=self._uses.count(head, recorded.uses))
         outcome = await self._looking.look(raw, recorded)
         self._uses.follow(head.uid, outcome.name)
-        await self._writing.write_status(raw, outcome, self._uses.count(head, recorded.uses))
+        await self._writing.write_status(raw, outcome, recorded.uses)
         told = find_events(
             outcome.report,
             recorded,

@@ -1,6 +1,7 @@
 """The Secrets that objects are delivered in: read, filled with a new value where one is due, and never taken over."""
 
-from teleport.clock import Clock
+from datetime import datetime
+
 from teleport.errors import BadParameter, CompareFailed
 from teleport.kube.custom_objects import RawObject
 from teleport.kube.delivered_secrets import DeliveredSecret, DeliveredSecrets
@@ -17,14 +18,12 @@ class SecretKeeping:
 
     Args:
         secrets: of the cluster.
-        clock: when a value is made.
     """
 
-    def __init__(self, *, secrets: DeliveredSecrets, clock: Clock) -> None:
+    def __init__(self, *, secrets: DeliveredSecrets) -> None:
         self._secrets = secrets
-        self._clock = clock
 
-    async def choose(self, declaration: Declaration, rule: SecretRule) -> SecretValue:
+    async def choose(self, declaration: Declaration, rule: SecretRule, now: datetime) -> SecretValue:
         """Return the value that works from now on; a new one is not delivered yet.
 
         Raises:
@@ -38,7 +37,7 @@ class SecretKeeping:
             rotate=head.rotate,
             given=None if rule.source is None else await self._read_source(head.namespace, rule.source),
             fresh=generate_token_name(),
-            now=self._clock.now(),
+            now=now,
         )
 
     async def deliver(self, raw: RawObject, declaration: Declaration, rule: SecretRule, value: SecretValue) -> None:

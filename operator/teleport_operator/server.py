@@ -215,7 +215,7 @@ class Operator:
         upkeep = Upkeep(
             tokens=self._tokens,
             keeping=TokenKeeping(tokens=self._tokens, metrics=self._metrics),
-            secrets=SecretKeeping(secrets=secrets, clock=self._clock),
+            secrets=SecretKeeping(secrets=secrets),
             writing=writing,
             operator=self._settings.operator_id,
             clock=self._clock,

@@ -8,7 +8,7 @@ from typing import Any
 from teleport.api.messages import TokenUse
 from teleport.kube.custom_objects import RawObject
 from teleport.resources.model import render_time
-from teleport_operator.conditions import Report, Type, build_conditions
+from teleport_operator.conditions import Activity, Ownership, Report, Type, build_conditions
 from teleport_operator.declaration import Head
 from teleport_operator.expiry import parse_moment
 from teleport_operator.reconcile.expiry import Expiry
@@ -56,7 +56,12 @@ class Recorded:
     @property
     def was_active(self) -> bool:
         """Tell whether the token was in the store."""
-        return self._find(Type.ACTIVE).get("reason") in ("InStore", "NotYet", "Consumed")
+        return self._find(Type.ACTIVE).get("reason") in (Activity.IN_STORE, Activity.NOT_YET, Activity.CONSUMED)
+
+    @property
+    def is_new(self) -> bool:
+        """Tell whether the token is still the one that was created for the object, and never changed."""
+        return self._find(Type.RESOURCE_OWNED).get("reason") == Ownership.NEW
 
     @property
     def ready_reason(self) -> str:

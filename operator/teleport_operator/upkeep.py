@@ -97,12 +97,12 @@ class Upkeep:
         if work.expiry.is_over(work.now):
             return await self._keep_none(work, known)
         rule = work.declaration.secret
-        value = None if rule is None else await self._secrets.choose(work.declaration, rule)
+        value = None if rule is None else await self._secrets.choose(work.declaration, rule, work.now)
         plan = await self._keep_present(work, value, known)
         if plan.report.state is State.SYNCED:
-            await self._end_former(work, value, known)
             if rule is not None and value is not None and value.is_new:
                 await self._secrets.deliver(work.raw, work.declaration, rule, value)
+            await self._end_former(work, value, known)
         return Outcome(
             plan.report,
             work.expiry,
@@ -133,6 +133,7 @@ class Upkeep:
             was_active=was_active,
             consumed=actual is None and was_active and await self._is_consumed(work, value),
             joins=work.recorded.uses.joins,
+            was_new=work.recorded.is_new,
             name=None if value is None else value.value,
             secret=label,
         )

@@ -38,6 +38,8 @@ class Situation:
     consumed: bool = False
     """The token is used up, and nobody took it away."""
     joins: int = 0
+    was_new: bool = False
+    """The status says that the token was made for the object, and nothing has changed since."""
     name: str | None = field(default=None, repr=False)
     """The token's, where the object's is not."""
     secret: str = ""
@@ -135,9 +137,10 @@ def _settled(situation: Situation, change: Change = Change.NONE, token: Token | 
     notice = find_notice(situation.expiry, declaration.head)
     limits = declaration.token.spec.limits
     moments = (notice, situation.expiry.at, limits.not_before if limits is not None else None)
+    is_new = change is Change.CREATE or (change is Change.NONE and situation.was_new)
     report = Report(
         State.SYNCED,
-        ownership=Ownership.NEW if change is Change.CREATE else Ownership.OURS,
+        ownership=Ownership.NEW if is_new else Ownership.OURS,
         activity=_find_activity(situation),
         name_is_secret=declaration.name_is_secret,
         expiring_soon=notice is not None and notice <= now,

@@ -69,10 +69,10 @@ _GRANTS: dict[str, frozenset[Permission]] = {
 }
 _BOT_GRANTS: dict[str, frozenset[Permission]] = {
     OPERATOR_BOT: _CERTIFIED
-    | {(verb, "token") for verb in ("create", "update", "read", "list", "delete")}
+    | {(verb, "token") for verb in ("create", "update", "read", "read_secrets", "list", "delete")}
     | {("list", "token_use")},
 }
-"""Not `read_secrets`: the names in its lists are masked, and it knows its own tokens by their labels."""
+"""Names of secret tokens are asked for only where one must end whose value is in no Secret any more."""
 _GRANTS[CallerKind.ADMIN] = _GRANTS[EDITOR] | {("create", "user_certificate")}
 
 

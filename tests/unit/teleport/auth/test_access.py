@@ -60,7 +60,7 @@ GOLDEN = {
     "anonymous": EVERYBODY,
     "bot": CERTIFIED,
     "operator": CERTIFIED
-    | set(product(("create", "update", "read", "list", "delete"), ("token",)))
+    | set(product(("create", "update", "read", "read_secrets", "list", "delete"), ("token",)))
     | {("list", "token_use")},
     "host": CERTIFIED | {("create", "host_certificate"), ("update", "presence"), ("delete", "presence")},
     "user": set(),
