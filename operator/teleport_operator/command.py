@@ -53,6 +53,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
     callback=parsed(lambda text: parse_address(text, DEFAULTS.diag_addr.port)),
     help="Where /healthz, /readyz and /metrics are served.",
 )
+@click.option("--delegation-file", type=_FILE, help="What namespaces other than the operator's own may declare.")
 @click.option(
     "--deletion-timeout",
     default="1h",

@@ -11,6 +11,7 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry
 
 from teleport.clock import Clock
+from teleport.config.value_file import read_regular_file
 from teleport.errors import BadParameter
 from teleport.join.catalog import build_judges, find_method
 from teleport.join.method import JudgeContext
@@ -27,7 +28,7 @@ from teleport_operator.auth_link import AuthLink
 from teleport_operator.background import running, stopping_by_signals
 from teleport_operator.controller import Controller
 from teleport_operator.declaration import GROUP, KIND, PLURAL, VERSION
-from teleport_operator.delegation import Delegation
+from teleport_operator.delegation import MAX_BYTES, Delegation, parse_delegation
 from teleport_operator.deletion import Deletion
 from teleport_operator.election import Election
 from teleport_operator.event_source import build_registry, watch
@@ -101,6 +102,17 @@ def build_identity_source(settings: OperatorSettings, clock: Clock) -> IdentityS
     )
 
 
+def load_delegation(settings: OperatorSettings) -> Delegation:
+    """Return what namespaces may declare.
+
+    Raises:
+        BadParameter: the file cannot be read or understood.
+    """
+    if settings.delegation_file is None:
+        return Delegation(settings.namespace, None)
+    return parse_delegation(read_regular_file(settings.delegation_file, MAX_BYTES), settings.namespace)
+
+
 def _read_ca(path: Path) -> str:
     try:
         return path.read_text(encoding="ascii")
@@ -121,6 +133,7 @@ class Operator:
         self._settings = settings
         self._server = server
         self._clock = clock
+        self._delegation = load_delegation(settings)
         self._instance = f"{socket.gethostname()}_{os.urandom(8).hex()}"
         self._registry = CollectorRegistry()
         self._metrics = OperatorMetrics(self._registry)
@@ -226,7 +239,7 @@ class Operator:
             looking=Looking(
                 cache=self._cache,
                 judges=build_judges(JudgeContext(cluster_name="", clock=self._clock)),
-                delegation=Delegation(),
+                delegation=self._delegation,
                 upkeep=upkeep,
             ),
             deletion=Deletion(tokens=self._tokens),
