@@ -3,6 +3,8 @@
 PYTHON ?= python3
 KILLS ?= 1000
 SECONDS ?= 60
+VERSION := $(shell sed -n 's/^VERSION = "\(.*\)"$$/\1/p' src/teleport/version.py)
+IMAGE ?= teleport:$(VERSION)
 
 BIN := .venv/bin
 RUNTIME := .venv/runtime.stamp
@@ -12,14 +14,14 @@ SOURCES := src operator tests benchmarks examples scripts
 PYTEST := $(BIN)/python -m pytest
 # Two workers, and the tests of one file stay together: they share what they start.
 PARALLEL := -n 2 --dist loadfile
-BENCHMARKS := joins step_ca api_requests refusals idle_agents processes sqlite_writes
+BENCHMARKS := joins kubernetes_joins forged_joins join_storm step_ca api_requests refusals idle_agents processes sqlite_writes
 PARSERS := jwt jwks
 
 export PYTHON
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test check unit integration e2e fmt generate lock bench soak fuzz
+.PHONY: help run test check unit integration e2e image fmt generate lock bench soak fuzz
 
 help: ## Show this list
 	@echo 'usage: make TARGET'
@@ -48,8 +50,13 @@ unit: $(DEV) ## Run the unit tests
 integration: $(DEV) ## Run the tests with real processes on this machine
 	$(PYTEST) $(PARALLEL) tests/integration
 
-e2e: $(DEV) ## Run the tests on fresh hosts, in containers; skipped without Docker
+e2e: $(DEV) ## Run the tests in containers: fresh hosts, the image, a Kubernetes cluster; skipped without Docker and kind
 	$(PYTEST) tests/e2e
+
+image: ## Build the container image, IMAGE=teleport:VERSION; needs Docker
+	@docker info >/dev/null 2>&1 || { echo 'error: an image is built by Docker, and `docker info` fails; install Docker or start its engine' >&2; exit 1; }
+	docker build --network host --target teleport --tag $(IMAGE) --build-arg PIP_INDEX_URL \
+		--build-arg VERSION=$(VERSION) --build-arg REVISION=$(shell git rev-parse HEAD 2>/dev/null) .
 
 fmt: $(DEV) ## Format the code and mend what ruff can mend
 	$(BIN)/ruff check --fix .
@@ -62,7 +69,7 @@ lock: $(DEV) ## Resolve the locks anew after a change of dependencies (UPGRADE=1
 	scripts/lock $(if $(filter-out 0,$(UPGRADE)),--upgrade)
 
 bench: $(DEV) ## Measure; docs/performance.md explains the figures
-	@for name in $(BENCHMARKS); do $(BIN)/python benchmarks/$$name.py || exit 1; done
+	@for name in $(BENCHMARKS); do PYTHONPATH=tests $(BIN)/python benchmarks/$$name.py || exit 1; done
 
 soak: $(DEV) ## Kill an auth server under load, KILLS=1000 times
 	SOAK=$(KILLS) $(PYTEST) --timeout 0 tests/integration/test_hostile_crashes.py

@@ -1,6 +1,7 @@
 """Starts an auth server pinned to one core for a benchmark, loads it from another, and reads what that cost."""
 
 import asyncio
+import json
 import os
 import shutil
 import signal
@@ -9,42 +10,29 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from teleport.api.identity import Identity, load_identity
 from teleport.resources.address import Address
 
 CORES = sorted(os.sched_getaffinity(0))
 SERVER_CORE, LOAD_CORE = CORES[0], CORES[-1]
+CLUSTER_NAME = "bench.example.com"
 BIN = Path(sys.executable).parent
 _TICKS = os.sysconf("SC_CLK_TCK")
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 _START_TIMEOUT = 20
 
 T = TypeVar("T")
+Section = dict[str, Any]
 
-_CONFIG = """
-version: v3
-teleport:
-  nodename: bench
-  data_dir: {folder}
-  connection_limits:
-    max_connections: 20000
-    refused_joins: {{period: 1s, average: 100000, burst: 100000}}
-    rates: [{{period: 1s, average: 100000, burst: 100000}}]
-auth_service:
-  enabled: yes
-  cluster_name: bench.example.com
-  listen_addr: 127.0.0.1:{port}
-ssh_service:
-  enabled: no
-proxy_service:
-  enabled: no
-"""
+_UNLIMITED = {"period": "1s", "average": 100_000, "burst": 100_000}
+PATIENT: Section = {"max_connections": 20_000, "refused_joins": _UNLIMITED, "rates": [_UNLIMITED]}
+"""Limits that no load reaches, where they are not what is measured."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +56,8 @@ class Cost:
     count: int
     seconds: float
     cpu_seconds: float
+    times: Sequence[float] = field(default=(), repr=False)
+    """Seconds that each took, in ascending order."""
 
     @property
     def rate(self) -> float:
@@ -78,6 +68,10 @@ class Cost:
     def cpu_ms(self) -> float:
         """Return milliseconds of the server's processor time for each."""
         return self.cpu_seconds / self.count * 1000
+
+    def quantile_ms(self, percent: int) -> float:
+        """Return within how many milliseconds so many in a hundred were done."""
+        return self.times[min(len(self.times) - 1, len(self.times) * percent // 100)] * 1000
 
 
 def cpu_seconds(pid: int) -> float:
@@ -115,23 +109,39 @@ def pin_load() -> None:
     os.sched_setaffinity(0, {LOAD_CORE})
 
 
+def build_config(folder: Path, port: int, auth_service: Section, limits: Section) -> Section:
+    """Return the configuration of an auth server and nothing else."""
+    return {
+        "version": "v3",
+        "teleport": {"nodename": "bench", "data_dir": str(folder), "connection_limits": limits},
+        "auth_service": {
+            "enabled": "yes",
+            "cluster_name": CLUSTER_NAME,
+            "listen_addr": f"127.0.0.1:{port}",
+            **auth_service,
+        },
+        "ssh_service": {"enabled": "no"},
+        "proxy_service": {"enabled": "no"},
+    }
+
+
 @contextmanager
-def auth_server() -> Iterator[Server]:
+def auth_server(auth_service: Section | None = None, limits: Section = PATIENT) -> Iterator[Server]:
     """Run an auth server for the time of a block, on durable storage in a temporary folder."""
     pin_load()
     root = Path(tempfile.mkdtemp(prefix="teleport-bench-"))
     port, folder = free_port(), root / "data"
     config = root / "teleport.yaml"
-    config.write_text(_CONFIG.format(folder=folder, port=port), encoding="utf-8")
+    config.write_text(json.dumps(build_config(folder, port, auth_service or {}, limits)), encoding="utf-8")
     try:
         with pinned_process([str(BIN / "teleport"), "start", "-c", str(config)], root / "log") as process:
-            wait_for_port(port, process)
+            wait_for_port(port, process, root / "log")
             yield Server(process.pid, Address("127.0.0.1", port), folder)
     finally:
         shutil.rmtree(root, ignore_errors=True)
 
 
-def wait_for_port(port: int, process: subprocess.Popen[bytes]) -> None:
+def wait_for_port(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
     """Return when something listens on a local port."""
     end = time.monotonic() + _START_TIMEOUT
     while time.monotonic() < end and process.poll() is None:
@@ -139,25 +149,30 @@ def wait_for_port(port: int, process: subprocess.Popen[bytes]) -> None:
             if probe.connect_ex(("127.0.0.1", port)) == 0:
                 return
         time.sleep(0.05)
-    raise SystemExit("the server did not come up")
+    raise SystemExit(f"the server did not come up:\n{log.read_text(encoding='utf-8')[-2000:]}")
 
 
 async def measure(pid: int, items: Iterable[T], one: Callable[[T], Awaitable[object]], *, workers: int) -> Cost:
     """Let workers take items until none is left, and return what that cost the process."""
     queue = iter(list(items))
-    done = 0
+    times: list[float] = []
 
     async def worker() -> None:
-        nonlocal done
         for item in queue:
+            begun = time.perf_counter()
             await one(item)
-            done += 1
+            times.append(time.perf_counter() - begun)
 
     cpu, start = cpu_seconds(pid), time.perf_counter()
     await asyncio.gather(*(worker() for _ in range(workers)))
-    return Cost(done, time.perf_counter() - start, cpu_seconds(pid) - cpu)
+    return Cost(len(times), time.perf_counter() - start, cpu_seconds(pid) - cpu, sorted(times))
 
 
 def report(name: str, figure: str) -> None:
     """Print one row of the table."""
-    print(f"{name:<58} {figure:>16}", flush=True)
+    print(f"{name:<56} {figure:>18}", flush=True)
+
+
+def progress(text: str) -> None:
+    """Say what is going on, beside the table."""
+    print(f"... {text}", file=sys.stderr, flush=True)

@@ -124,7 +124,7 @@ async def main(count: int) -> None:
     provisioner = ec.generate_private_key(ec.SECP256R1())
     config = write_config(root, port, provisioner)
     with pinned_process([program, str(config)], root / "log") as process:
-        wait_for_port(port, process)
+        wait_for_port(port, process, root / "log")
         requests, context = build_requests(count + WARM_UP, port, provisioner), build_context(None)
 
         async def sign(request: bytes) -> None:

@@ -36,25 +36,31 @@ class Connection:
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
         self._writer = writer
+        self._turn = asyncio.Lock()
+        self.retry_after = 0.0
+        """In how many seconds the last answer wants the request again, if it says so."""
 
     async def ask(self, request: bytes) -> tuple[int, bytes]:
-        """Send a request and return status and body."""
-        self._writer.write(request)
-        head = (await self._reader.readuntil(b"\r\n\r\n")).lower()
-        status = int(head[9:12])
-        if b"transfer-encoding: chunked" in head:
-            return status, await self._reader.readuntil(b"\r\n0\r\n\r\n")
-        length = int(head.partition(b"content-length:")[2].partition(b"\r\n")[0])
-        return status, await self._reader.readexactly(length)
+        """Send a request and return status and body; those who share the connection take turns."""
+        async with self._turn:
+            self._writer.write(request)
+            head = (await self._reader.readuntil(b"\r\n\r\n")).lower()
+            status = int(head[9:12])
+            self.retry_after = float(head.partition(b"retry-after:")[2].partition(b"\r\n")[0] or 0)
+            if b"transfer-encoding: chunked" in head:
+                return status, await self._reader.readuntil(b"\r\n0\r\n\r\n")
+            length = int(head.partition(b"content-length:")[2].partition(b"\r\n")[0])
+            return status, await self._reader.readexactly(length)
 
     def close(self) -> None:
         """Close the connection."""
         self._writer.close()
 
 
-async def connect(address: Address, context: ssl.SSLContext) -> Connection:
-    """Open a connection."""
-    return Connection(*await asyncio.open_connection(address.host, address.port, ssl=context))
+async def connect(address: Address, context: ssl.SSLContext, source: str = "") -> Connection:
+    """Open a connection, from a source address of 127.0.0.0/8 if one is given."""
+    local = (source, 0) if source else None
+    return Connection(*await asyncio.open_connection(address.host, address.port, ssl=context, local_addr=local))
 
 
 async def ask_once(address: Address, context: ssl.SSLContext, request: bytes, expected: int = 200) -> bytes:

@@ -5,10 +5,12 @@ A page marks such a part with `<!-- generated: NAME -->` and `<!-- end -->`; wha
 
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import click
+import yaml
 from prometheus_client import CollectorRegistry
 
 from teleport.api.operations import OPERATIONS
@@ -18,7 +20,9 @@ from teleport.config.unimplemented import IGNORED, REFUSED
 from teleport.web.errors import STATUS_BY_CODE
 from teleport.web.metrics import Metrics
 
-PAGES = Path(__file__).parents[1] / "docs" / "reference"
+ROOT = Path(__file__).parents[1]
+PAGES = ROOT / "docs" / "reference"
+DEFINITION = ROOT / "crds" / "resources.teleport.dev_teleportprovisiontokens.yaml"
 WIDTH = 100
 _SUFFIXES = {"counter": "_total"}
 """What the name of a metric of a type ends with where it is read."""
@@ -90,6 +94,30 @@ def render_ignored_keys() -> str:
     return _table(("Section", "Keys that have no effect here"), rows)
 
 
+def render_object_fields(part: str) -> str:
+    """Return the table of the described fields of a TeleportProvisionToken's spec or status."""
+    (version,) = yaml.safe_load(DEFINITION.read_text())["spec"]["versions"]
+    schema = version["schema"]["openAPIV3Schema"]["properties"][part]
+    return _table(("Field", "Type", "Meaning"), _list_fields(schema, ""))
+
+
+def _list_fields(schema: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, str, str]]:
+    for name, field in schema.get("properties", {}).items():
+        items = field.get("items", {})
+        if "description" in field:
+            yield f"`{prefix}{name}`", _describe_type(field), field["description"].replace("|", "\\|")
+            yield from _list_fields(field, f"{prefix}{name}.")
+            yield from _list_fields(items, f"{prefix}{name}[].")
+
+
+def _describe_type(field: Mapping[str, Any]) -> str:
+    if "enum" in field:
+        return ", ".join(f"`{value}`" for value in field["enum"] if value)
+    if field["type"] == "array":
+        return f"list of {field['items']['type']}s"
+    return "time" if field.get("format") == "date-time" else str(field["type"])
+
+
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = (head, ["---"] * len(head), *rows)
     return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
@@ -103,6 +131,8 @@ PARTS: dict[str, Callable[[], str]] = {
     "metrics": render_metrics,
     "refused_keys": render_refused_keys,
     "ignored_keys": render_ignored_keys,
+    "object_spec": lambda: render_object_fields("spec"),
+    "object_status": lambda: render_object_fields("status"),
 }
 
 

@@ -1,8 +1,13 @@
 """What holds for all tests."""
 
 import pytest
+from hypothesis import settings
 
 MAX_NAMED = 48
+
+# How long an example takes says nothing on a busy machine.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 
 def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:  # noqa: ARG001 - pytest's names

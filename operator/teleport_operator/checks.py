@@ -14,6 +14,8 @@ from teleport.resources.token import SAFE_SECRET_LENGTH, Token, check_token
 from teleport_operator.problems import Problem
 from teleport_operator.spec import DeclaredSpec, SecretSection
 
+MAX_REFUSALS = 20
+
 _PLACED = re.compile(r"(?P<path>spec(?:\.[a-z_]+(?:\[[0-9]+\])?)+):? (?P<sentence>.+)", re.DOTALL)
 _IN_RULE = re.compile(r"spec\.kubernetes\.allow\[(?P<number>[0-9]+)\]")
 _SOUND_RULE = {"service_account": "namespace:name"}
@@ -38,8 +40,8 @@ def find_contradictions(spec: DeclaredSpec, name: str, *, is_secret: bool) -> It
 def _find_in_secret(secret: SecretSection) -> Iterator[Problem]:
     if secret.from_secret is not None and secret.rotate_every is not None:
         yield Problem("spec.secret.rotateEvery", "stands beside fromSecret", "change that Secret to rotate the token")
-    if secret.overlap is not None and (secret.rotate_every is None or secret.overlap >= secret.rotate_every):
-        yield Problem("spec.secret.overlap", "needs a rotateEvery that is longer", "give both, or neither")
+    if secret.overlap is not None and secret.rotate_every is not None and secret.overlap >= secret.rotate_every:
+        yield Problem("spec.secret.overlap", "is not shorter than rotateEvery", "give a shorter one, or none")
 
 
 def _find_in_rule(rule: Rule, path: str) -> Iterator[Problem]:
@@ -53,7 +55,9 @@ def _find_in_rule(rule: Rule, path: str) -> Iterator[Problem]:
 def find_refusals(token: Token, judges: Mapping[str, Judge]) -> Iterator[Problem]:
     """Yield why auth would not take a token; of each rule what comes first."""
     candidate: Token | None = token
-    while candidate is not None:
+    for _ in range(MAX_REFUSALS):
+        if candidate is None:
+            return
         problem = _find_refusal(candidate, judges)
         if problem is not None:
             yield problem

@@ -6,11 +6,13 @@ SuccessfullyReconciled have the states and reasons of the original, whose users'
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from teleport.errors import BadParameter
 from teleport.resources.model import render_time
 from teleport_operator.expiry import parse_moment
 from teleport_operator.problems import ProblemKind
@@ -33,7 +35,7 @@ class Type(StrEnum):
     ACTIVE = "Active"
     """The token is in the store and would be accepted now."""
     RECONCILING = "Reconciling"
-    """Like the rest but the original's three, only there while it is true."""
+    """Only there while it is true, as are all that follow but the original's three."""
     STALLED = "Stalled"
     """Nothing will change before a person changes something."""
     VALID_STRUCTURE = "ValidStructure"
@@ -225,6 +227,7 @@ def _claim_warnings(report: Report) -> Iterator[Claim]:
 
 def _find_transition(before: Mapping[str, Any], status: Status, now: datetime) -> datetime:
     """Return since when the status holds; Kubernetes counts whole seconds."""
-    if before.get("status") != status:
-        return now.replace(microsecond=0)
-    return parse_moment(before["lastTransitionTime"])
+    if before.get("status") == status:
+        with suppress(BadParameter):
+            return parse_moment(before.get("lastTransitionTime", ""))
+    return now.replace(microsecond=0)

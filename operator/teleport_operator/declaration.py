@@ -136,10 +136,10 @@ class SecretRule:
 
     name: str
     """Of the Secret that the operator owns and writes."""
-    source: SecretSource | None = None
+    source: SecretSource | None
     """Where the value is read instead of being made."""
-    rotate_every: timedelta | None = None
-    overlap: timedelta = timedelta()
+    rotate_every: timedelta | None
+    overlap: timedelta
     """How long the former value still works after a rotation."""
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator, Mapping
 from difflib import get_close_matches
+from functools import cache
 from typing import Any, get_args
 
 from pydantic import BaseModel
@@ -11,7 +12,8 @@ from teleport_operator.problems import Problem, ProblemKind
 MAX_QUOTED = 64
 
 
-def list_fields(model: type[BaseModel]) -> dict[str, type[BaseModel] | None]:
+@cache
+def list_fields(model: type[BaseModel]) -> Mapping[str, type[BaseModel] | None]:
     """Return the fields of a model as manifests spell them, each with the model of what it holds, if it has one."""
     return {info.alias or name: _find_model(info.annotation) for name, info in model.model_fields.items()}
 

@@ -10,7 +10,8 @@ from datetime import timedelta
 from typing import Any
 
 from teleport.join.method import Judge
-from teleport.resources.model import Metadata
+from teleport.resources.codec import to_plain
+from teleport.resources.model import Metadata, parse_model
 from teleport.resources.token import METHODS_OF_THE_ORIGINAL, SAFE_SECRET_LENGTH, TOKEN_METHOD, Token, TokenSpec
 from teleport_operator.checks import find_contradictions, find_refusals
 from teleport_operator.declaration import (
@@ -99,6 +100,8 @@ def parse_content(raw: Mapping[str, Any], *, judges: Mapping[str, Judge]) -> Con
     problems = [*unknown, *(problem for problem in further if not _may_follow(problem, unknown))]
     if problems:
         raise InvalidManifest(problems)
+    # What is empty gets lost on the way to auth: without it the token compares with what auth has.
+    token = parse_model(Token, to_plain(token), "token")
     return Content(reading.spec, token, expiry, tuple(_find_notes(reading.spec, token.spec.method, expiry)))
 
 
@@ -120,9 +123,8 @@ def _may_follow(problem: Problem, unknown: Sequence[Problem]) -> bool:
 def _build_token(raw: Mapping[str, Any], spec: DeclaredSpec, plain: Plain, broken: frozenset[str]) -> Token:
     """Return the token of a spec, without its broken fields; its section stays as it is written."""
     own = {key: value for key, value in plain.items() if key in TokenSpec.model_fields and key not in broken}
-    description = read_annotations(raw).get(Annotation.DESCRIPTION, "")
-    token_spec = TokenSpec.model_validate({**own, "join_method": spec.method})
-    token = Token(metadata=Metadata(name=raw["metadata"]["name"], description=description), spec=token_spec)
+    metadata = Metadata(name=raw["metadata"]["name"], description=read_annotations(raw).get(Annotation.DESCRIPTION, ""))
+    token = Token(metadata=metadata, spec=TokenSpec.model_validate({**own, "join_method": spec.method}))
     return token.with_metadata(name="") if token.is_secret and spec.secret is not None else token
 
 
@@ -137,14 +139,14 @@ def _choose_expiry(spec: DeclaredSpec, raw: Mapping[str, Any], token: Token, pro
 def _build_secret_rule(section: SecretSection | None, name: str) -> SecretRule | None:
     if section is None:
         return None
-    source, every = section.from_secret, section.rotate_every
+    source, every, overlap = section.from_secret, section.rotate_every, section.overlap
+    if overlap is None:
+        overlap = DEFAULT_OVERLAP if every is None else min(DEFAULT_OVERLAP, every / 2)
     return SecretRule(
         name=section.name or name,
         source=None if source is None else SecretSource(source.name, source.key),
         rotate_every=every,
-        overlap=min(DEFAULT_OVERLAP, every / 2)
-        if every and section.overlap is None
-        else section.overlap or timedelta(),
+        overlap=overlap,
     )
 
 

@@ -68,6 +68,7 @@ Moment = Annotated[Time, BeforeValidator(_check_separator)]
 Duration = Annotated[timedelta, BeforeValidator(_read_duration)]
 Life = Annotated[Duration, _within(MIN_TTL, MAX_TTL, "expected from 1m to 87600h")]
 Rotation = Annotated[Duration, _within(MIN_ROTATION, MAX_TTL, "expected from 10m to 87600h")]
+Overlap = Annotated[Duration, _within(timedelta(), MAX_TTL, "expected at most 87600h")]
 SecretName = Annotated[str, Field(pattern=r"^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$", max_length=253)]
 SecretKey = Annotated[str, Field(pattern=r"^[-._a-zA-Z0-9]+$", max_length=253)]
 
@@ -85,7 +86,7 @@ class SecretSection(Model):
     name: SecretName | None = None
     from_secret: FromSecret | None = Field(default=None, alias="fromSecret")
     rotate_every: Rotation | None = Field(default=None, alias="rotateEvery")
-    overlap: Duration | None = None
+    overlap: Overlap | None = None
 
 
 class DeclaredSpec(TokenSpec):

@@ -39,7 +39,7 @@ def test_an_agent_without_identity_or_token_says_what_it_lacks(auth: AuthServer,
     agent = make_agent(auth, name="empty").start()
 
     assert agent.process.wait_for_end() == 1
-    assert "has not joined a cluster yet and has no token" in agent.process.log
+    assert "is no member of a cluster and has no token" in agent.process.log
 
 
 def test_goodbye_removes_the_records_at_once(auth: AuthServer, pin: str, make_agent: AgentFactory) -> None:
@@ -107,6 +107,19 @@ def test_a_role_that_no_token_grants_leaves_the_others_at_work(
     auth.wait_for_record(agent.name)
     assert auth.list_joins(agent.name) == [True, False]
     assert_untold(auth, "a-wrong-token-of-the-test", agents=[agent])
+
+
+def test_a_token_for_fewer_roles_is_used_once_and_what_is_lacking_is_said(
+    auth: AuthServer, pin: str, make_agent: AgentFactory
+) -> None:
+    token = auth.add_token("node", limits={"max_uses": 1})
+    agent = make_agent(auth, f"--token={token}", f"--ca-pin={pin}", name="modest", roles="node,db").start()
+
+    agent.process.wait_for_log("does not cover role Db; let its token be for that role too")
+
+    auth.wait_for_record(agent.name)
+    assert auth.list_joins(agent.name) == [True]
+    assert "auth refused the join" not in agent.process.log
 
 
 def test_several_services_of_a_process_join_once(auth: AuthServer, pin: str, make_agent: AgentFactory) -> None:

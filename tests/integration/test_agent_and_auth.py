@@ -82,7 +82,7 @@ async def test_an_agent_at_rest_notices_that_auth_is_gone_and_back_with_new_trus
 
 
 def trusts(states: FileState, authorities: tuple[str, ...]) -> bool:
-    joined = states.load().joined
+    joined = asyncio.run(states.load()).joined
     return joined is not None and joined.trust.tls["host"] == authorities
 
 

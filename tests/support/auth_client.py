@@ -105,10 +105,21 @@ class RememberedState:
     def __init__(self, state: AgentState | None = None) -> None:
         self.state = state or AgentState()
         self.history: list[AgentState] = []
+        self._failures: list[TeleportError] = []
 
-    def load(self) -> AgentState:
+    place = "the memory of the test"
+
+    def fail_next(self, *errors: TeleportError) -> None:
+        """Let the next attempts to read or to write end with these errors."""
+        self._failures.extend(errors)
+
+    async def load(self) -> AgentState:
+        if self._failures:
+            raise self._failures.pop(0)
         return self.state
 
-    def store(self, state: AgentState) -> None:
+    async def store(self, state: AgentState) -> None:
+        if self._failures:
+            raise self._failures.pop(0)
         self.state = state
         self.history.append(state)

@@ -109,10 +109,10 @@ class AuthServer:
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    def add_token(self, roles: str = "node") -> str:
+    def add_token(self, roles: str = "node", **spec_fields: Any) -> str:
         """Make a token for some roles and return it."""
         name = generate_token_name()
-        spec = {"roles": roles.split(",")}
+        spec = {"roles": roles.split(","), **spec_fields}
         document = {"kind": "token", "version": "v2", "metadata": {"name": name}, "spec": spec}
         self.create(document)
         return name
@@ -192,6 +192,8 @@ class Agent:
     auth_server: Address
     flags: Sequence[str] = ()
     roles: str = "node"
+    runner: Sequence[str] = ()
+    """What runs it, where it is not run as it is."""
     process: Process = field(init=False)
 
     def __post_init__(self) -> None:
@@ -236,6 +238,7 @@ class Agent:
     def start(self, *flags: str) -> "Agent":
         """Start it, with flags instead of those it was made with if any are given."""
         self.process.arguments = (
+            *self.runner,
             "teleport",
             "start",
             f"--roles={self.roles}",

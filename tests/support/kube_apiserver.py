@@ -173,6 +173,25 @@ class KubeApiServer:
         script = f'kubectl() {{ "{kubectl}" {flags} "$@"; }}\n{command}'
         subprocess.run(["sh", "-ec", script], check=True, capture_output=True, timeout=60)
 
+    def allow_state(self, namespace: str, service_account: str, secret: str) -> None:
+        """Let a ServiceAccount keep one Secret in its namespace; the right to create knows no names."""
+        role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "state"}
+        secrets = {"apiGroups": [""], "resources": ["secrets"]}
+        rules = [secrets | {"verbs": ["create"]}, secrets | {"verbs": ["get", "patch"], "resourceNames": [secret]}]
+        subject = {"kind": "ServiceAccount", "namespace": namespace, "name": service_account}
+        path = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}"
+        self._create(f"{path}/roles", {"metadata": {"name": "state"}, "rules": rules})
+        self._create(f"{path}/rolebindings", {"metadata": {"name": "state"}, "roleRef": role, "subjects": [subject]})
+
+    def find_secret(self, namespace: str, name: str) -> dict[str, Any] | None:
+        """Return a Secret, or None if there is none of that name."""
+        try:
+            return self.ask("GET", f"/api/v1/namespaces/{namespace}/secrets/{name}")
+        except urllib.error.HTTPError as error:
+            if error.code != 404:
+                raise
+            return None
+
     def _create(self, path: str, body: dict[str, Any]) -> None:
         try:
             self.ask("POST", path, body)

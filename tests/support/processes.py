@@ -29,14 +29,14 @@ def build_environment() -> dict[str, str]:
     return {"PATH": f"{PROGRAMS}:{os.environ.get('PATH', '')}", "TELEPORT_CONFIG_FILE": "", "LC_ALL": "C.UTF-8"}
 
 
-def wait_until(condition: Callable[[], T | None], what: str) -> T:
+def wait_until(condition: Callable[[], T | None], what: str, *, pause: float = 0.02, patience: float = PATIENCE) -> T:
     """Return the condition's first result that is not None or False; fail if there is none in all patience."""
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + patience
     while time.monotonic() < end:
         result = condition()
         if result:
             return result
-        time.sleep(0.02)
+        time.sleep(pause)
     raise AssertionError(f"did not come true: {what}")
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -191,6 +191,7 @@ async def run_web_server(
     body_timeout: timedelta = LONG,
     anonymous_idle: timedelta = LONG,
     authenticated_idle: timedelta = LONG,
+    is_welcome: Callable[[str], bool] = lambda _: True,
 ) -> AsyncIterator[WebServer]:
     """Run a server; every deadline that a test is not about is long."""
     authority = ThrowawayAuthority.create()
@@ -211,6 +212,7 @@ async def run_web_server(
         metrics=Metrics(registry),
         max_connections=max_connections,
         handshake_timeout=handshake_timeout,
+        is_welcome=is_welcome,
     )
     server = WebServer(authority, build_context(authority, [authority]), operations, registry, listener)
     await listener.start()

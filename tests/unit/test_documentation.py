@@ -125,5 +125,11 @@ def test_every_command_of_tctl_that_a_page_names_exists(page: Path) -> None:
             assert command is not None, line
 
 
+def test_the_manifests_name_the_image_of_this_version() -> None:
+    manifests = [path.read_text() for path in (ROOT / "examples" / "02-kubernetes").glob("*.yaml")]
+    images = {image for text in manifests for image in re.findall(r"image: (\S+)", text)}
+    assert images == {f"teleport:{VERSION}"}
+
+
 def test_the_changelog_knows_the_version() -> None:
     assert f"## [{VERSION}]" in (ROOT / "CHANGELOG.md").read_text()

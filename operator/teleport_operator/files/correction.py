@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from teleport.errors import BadParameter
 from teleport.resources.model import render_time
-from teleport.resources.role import SystemRole, parse_role
+from teleport.resources.role import SystemRole
 from teleport.resources.token import SAFE_SECRET_LENGTH, TOKEN_METHOD
 from teleport_operator.declaration import API_VERSION
 from teleport_operator.expiry import parse_moment
@@ -22,6 +22,7 @@ from teleport_operator.spec import DeclaredSpec
 
 NEW_NAME = "join-token"
 
+_ROLES = {role.value.lower(): role.value for role in SystemRole}
 _STOPWATCH = re.compile(r" m=\+(?P<seconds>[0-9]{1,9})\.[0-9]+$")
 """Go's runs since the program began: with an hour added, Helm's `now` says 3600 and a blink."""
 _ADDED = re.compile(r'dateModify\s+"\+?(?P<ttl>([0-9]+[hms])+)"')
@@ -114,10 +115,8 @@ def _mend_roles(spec: dict[str, Any]) -> dict[str, Any]:
 
 
 def _mend_role(role: object) -> object:
-    try:
-        return parse_role(str(role)).value
-    except BadParameter:
-        return find_near(str(role), [known.value for known in SystemRole]) or role
+    near = find_near(str(role).lower(), _ROLES)
+    return role if near is None else _ROLES[near]
 
 
 def _mend_rules(spec: dict[str, Any]) -> dict[str, Any]:

@@ -63,13 +63,16 @@ def find_problems(raw: Mapping[str, Any], judges: Mapping[str, Judge]) -> tuple[
 
 
 def find_notes(raw: Mapping[str, Any], judges: Mapping[str, Judge]) -> tuple[Note, ...]:
-    """Return what somebody should know of a manifest that has no fault."""
-    return parse_content(_for_the_operator(raw), judges=judges).notes
+    """Return what somebody should know of a manifest that has no fault; nothing before Helm has rendered it."""
+    try:
+        return parse_content(_for_the_operator(raw), judges=judges).notes
+    except InvalidManifest:
+        return ()
 
 
 def _is_unrendered(raw: Mapping[str, Any], path: str) -> bool:
-    """Tell whether nothing can be said of a place before Helm has rendered it; of some of the metadata it can."""
-    return not path.startswith("metadata.") and TEMPLATE in str(find_value(raw, path))
+    """Tell whether nothing can be said of a place before Helm has rendered it; of two of them it can."""
+    return path not in ("metadata.name", "metadata.expires") and TEMPLATE in str(find_value(raw, path))
 
 
 def _find_in_head(raw: Mapping[str, Any]) -> Iterator[Problem]:

@@ -9,7 +9,7 @@ from teleport.agent.backoff import Backoff, sleep_about
 from teleport.api.client import Client
 from teleport.api.messages import Document, Empty, HeartbeatRequest
 from teleport.api.operations import GOODBYE, HEARTBEAT
-from teleport.errors import TeleportError
+from teleport.errors import MembershipEnded, TeleportError
 from teleport.version import VERSION
 
 PERIOD = timedelta(seconds=400)
@@ -49,12 +49,18 @@ class Heartbeat:
         self._changed.set()
 
     async def run(self) -> None:
-        """Send heartbeats until cancelled."""
+        """Send heartbeats until cancelled.
+
+        Raises:
+            MembershipEnded: auth takes none from this process any more.
+        """
         backoff = Backoff(first=RETRY)
         while True:
             self._changed.clear()
             try:
                 await self._send()
+            except MembershipEnded:
+                raise
             except TeleportError as error:
                 self._report(f"heartbeat failed: {error.message}")
                 await backoff.wait()

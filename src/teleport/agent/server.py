@@ -3,11 +3,13 @@
 import asyncio
 import logging
 import ssl
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from typing import TypeVar
 
 from teleport.agent.backoff import Backoff, sleep_about
 from teleport.agent.heartbeat import Heartbeat
-from teleport.agent.identity import AgentState, Joined, build_joined, generate_keys
+from teleport.agent.identity import AgentState, Joined, Keys, build_joined, generate_keys
 from teleport.agent.joining import Joiner, VersionRefused, explain_failure
 from teleport.agent.membership import Membership
 from teleport.agent.services import Service
@@ -16,7 +18,15 @@ from teleport.api.client import Client, open_client
 from teleport.api.messages import Document
 from teleport.clock import Clock
 from teleport.config.settings import Settings
-from teleport.errors import AccessDenied, BadParameter, StorageError, TeleportError, TrustError
+from teleport.errors import (
+    AccessDenied,
+    BadParameter,
+    MembershipEnded,
+    StorageError,
+    TeleportError,
+    TrustError,
+    Unavailable,
+)
 from teleport.pki.leaf import parse_leaf
 from teleport.resources.address import Address
 from teleport.resources.role import SystemRole
@@ -24,10 +34,14 @@ from teleport.web.readiness import Readiness
 
 INSTANCE = "instance"
 """The process itself, among the components that readiness tells of; each service is one by its role's name."""
+STATE = "state"
+"""What the process remembers: well when all of it is stored."""
 TRUST_PERIOD = timedelta(seconds=30)
 """How soon agents know of a changed authority."""
 
 logger = logging.getLogger(__name__)
+
+_T = TypeVar("_T")
 
 
 class Agent:
@@ -63,7 +77,8 @@ class Agent:
             for service in settings.services
         ]
         self._heartbeat: Heartbeat | None = None
-        for component in (INSTANCE, *(service.component for service in self._services)):
+        self._has_joined_now = False
+        for component in (INSTANCE, STATE, *(service.component for service in self._services)):
             readiness.expect(component)
 
     async def run(self) -> None:
@@ -75,7 +90,22 @@ class Agent:
             StorageError: the state cannot be read or written.
         """
         joined = await self._obtain_identity()
-        membership = Membership(joined, states=self._states, hostname=self._settings.nodename)
+        while True:
+            try:
+                await self._live(joined)
+            except* MembershipEnded:
+                logger.warning("auth has ended the membership of host %s; joining anew", joined.host_id)
+            joined = await self._join_anew()
+
+    async def _live(self, joined: Joined) -> None:
+        """Be a member until cancelled.
+
+        Raises:
+            ExceptionGroup: of `MembershipEnded`, or of what nobody expected.
+        """
+        membership = Membership(
+            joined, states=self._states, hostname=self._settings.nodename, is_new=self._has_joined_now
+        )
         async with open_client(self._address, membership.trust) as client:
             self._heartbeat = heartbeat = Heartbeat(
                 client=client,
@@ -85,6 +115,7 @@ class Agent:
             )
             try:
                 async with asyncio.TaskGroup() as group:
+                    group.create_task(membership.keep_stored(self._report_state))
                     group.create_task(heartbeat.run())
                     group.create_task(self._keep_membership(membership, client))
                     for service in self._services:
@@ -93,27 +124,51 @@ class Agent:
                 await heartbeat.say_goodbye()
 
     async def _obtain_identity(self) -> Joined:
-        state = self._states.load()
+        state = await self._reach_state(self._states.load)
         if state.joined is not None and not self._is_over(state.joined):
             logger.info("using the identity of host %s from before; a token is not needed", state.joined.host_id)
+            self._report_state(None)
             return state.joined
+        return await self._join_with(state.pending_keys or generate_keys())
+
+    async def _join_anew(self) -> Joined:
+        """Forget who this process was, and become somebody else."""
+        for service in self._services:
+            service.certified = False
+            self._readiness.fail(service.component, "the process joins anew")
+        return await self._join_with(generate_keys())
+
+    async def _join_with(self, keys: Keys) -> Joined:
+        """Join with keys that are remembered before anybody sees them."""
         if self._joiner is None:
             raise BadParameter(
-                "this process has not joined a cluster yet and has no token: set teleport.join_params (or --token)"
+                "this process is no member of a cluster and has no token: set teleport.join_params (or --token)"
             )
-        keys = state.pending_keys or generate_keys()
-        self._states.store(AgentState(pending_keys=keys))
+        await self._reach_state(lambda: self._states.store(AgentState(pending_keys=keys)))
+        return await self._join(self._joiner, keys)
+
+    async def _reach_state(self, ask: Callable[[], Awaitable[_T]]) -> _T:
+        """Ask for the state until there is an answer: without it a process would join again and again."""
         backoff = Backoff()
         while True:
             try:
-                joined = build_joined(keys, await self._joiner.join(keys, None))
+                return await ask()
+            except Unavailable as error:
+                self._report_state(error.message)
+                await backoff.wait()
+
+    async def _join(self, joiner: Joiner, keys: Keys) -> Joined:
+        backoff = Backoff()
+        while True:
+            try:
+                joined = build_joined(keys, await joiner.join(keys, None))
             except VersionRefused:
                 raise
             except TeleportError as error:
                 logger.error("cannot join: %s", explain_failure(error))  # noqa: TRY400 - for operators, without a trace
                 await backoff.wait()
             else:
-                self._states.store(AgentState(joined=joined))
+                self._has_joined_now = True
                 logger.info("joined cluster %r as host %s", joined.trust.cluster_name, joined.host_id)
                 return joined
 
@@ -123,7 +178,7 @@ class Agent:
             not_after = parse_leaf(der).not_after
         except (KeyError, ValueError, AccessDenied) as error:
             raise StorageError(
-                f"the state in {self._settings.data_dir} holds no identity of an agent; remove it to join anew"
+                f"{self._states.place} holds no identity of an agent; remove it to join anew with a token"
             ) from error
         if not_after > self._clock.now():
             return False
@@ -139,6 +194,8 @@ class Agent:
                 for service in self._services:
                     await self._certify(membership, client, service)
                 await membership.follow_trust(client)
+            except MembershipEnded:
+                raise
             except TeleportError as error:
                 self._report(self._explain(error))
                 failed = True
@@ -155,6 +212,8 @@ class Agent:
             return
         try:
             await membership.certify(client, service.role, self._joiner)
+        except MembershipEnded:
+            raise
         except AccessDenied as error:
             problem = f"service {service.component} cannot start: {explain_failure(error)}"
             logger.error("%s", problem)  # noqa: TRY400 - for operators, without a trace
@@ -167,8 +226,8 @@ class Agent:
     def _explain(self, error: TeleportError) -> str:
         if isinstance(error, TrustError):
             return (
-                f"{error.message}: the identity in {self._settings.data_dir} is of another cluster, or of this one "
-                "before it was made anew; stop, remove that folder, and join with a new token"
+                f"{error.message}: the identity in {self._states.place} is of another cluster, or of this one "
+                "before it was made anew; stop, remove it, and join with a new token"
             )
         return error.message
 
@@ -178,6 +237,13 @@ class Agent:
 
     def _build_records(self) -> list[Document]:
         return [record for service in self._services if service.certified for record in service.build_records()]
+
+    def _report_state(self, problem: str | None) -> None:
+        if problem is None:
+            self._readiness.succeed(STATE)
+        else:
+            logger.error("the agent's state: %s", problem)
+            self._readiness.fail(STATE, problem)
 
     def _report(self, problem: str | None) -> None:
         if problem is None:

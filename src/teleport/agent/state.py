@@ -1,4 +1,4 @@
-"""Where an agent's state is kept: a file in its data directory."""
+"""What keeps an agent's state over restarts, and the simplest that does: a file in its data directory."""
 
 from pathlib import Path
 from typing import Protocol
@@ -16,12 +16,27 @@ MAX_BYTES = 4 * 1024 * 1024
 class StateStore(Protocol):
     """Keeps one document for an agent."""
 
-    def load(self) -> AgentState:
-        """Return what is remembered; an agent that never ran remembers nothing."""
+    @property
+    def place(self) -> str:
+        """Return where that is, in words for the operator."""
         ...
 
-    def store(self, state: AgentState) -> None:
-        """Remember the state, durably and as a whole."""
+    async def load(self) -> AgentState:
+        """Return what is remembered; an agent that never ran remembers nothing.
+
+        Raises:
+            StorageError: what is there is not what an agent wrote, or cannot be read; a person must look.
+            Unavailable: it cannot be read at present.
+        """
+        ...
+
+    async def store(self, state: AgentState) -> None:
+        """Remember the state, durably and as a whole.
+
+        Raises:
+            StorageError: it cannot be written, or somebody else writes there; what was there still is.
+            Unavailable: it cannot be written at present.
+        """
         ...
 
 
@@ -29,18 +44,34 @@ class FileState:
     """The state in `<data_dir>/proc/state.json`, for nobody's eyes but the owner's.
 
     Args:
-        data_dir: the process's data directory.
+        data_dir: the process's data directory; made if need be, for its owner only.
     """
 
     def __init__(self, data_dir: Path) -> None:
         self._path = data_dir / "proc" / "state.json"
 
-    def load(self) -> AgentState:
+    @property
+    def place(self) -> str:
+        """Return the path of the file."""
+        return str(self._path)
+
+    async def load(self) -> AgentState:
         """Return what is remembered.
 
         Raises:
             StorageError: the file cannot be read, or is not what an agent wrote.
         """
+        return self._read()
+
+    async def store(self, state: AgentState) -> None:
+        """Remember the state.
+
+        Raises:
+            StorageError: the file cannot be written; the old one is still there.
+        """
+        self._write(state.model_dump_json().encode())
+
+    def _read(self) -> AgentState:
         try:
             with self._path.open("rb") as file:
                 return AgentState.model_validate_json(file.read(MAX_BYTES))
@@ -53,14 +84,10 @@ class FileState:
                 f"{self._path} does not hold an agent's state; remove it to join anew with a token"
             ) from error
 
-    def store(self, state: AgentState) -> None:
-        """Remember the state.
-
-        Raises:
-            StorageError: the file cannot be written; the old one is still there.
-        """
+    def _write(self, content: bytes) -> None:
         try:
-            self._path.parent.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
-            write_private_file(self._path, state.model_dump_json().encode())
+            for folder in (self._path.parent.parent, self._path.parent):
+                folder.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+            write_private_file(self._path, content)
         except OSError as error:
             raise StorageError(f"cannot write the agent's state {self._path}: {error.strerror}") from error

@@ -26,52 +26,59 @@ def check_found(stored: StoredToken | None, now: datetime) -> StoredToken:
     """
     if stored is None:
         raise JoinRefused("token_not_found", "no token of this name exists")
-    token = stored.token
+    check_in_time(stored.token, now)
+    return stored
+
+
+def check_in_time(token: Token, now: datetime) -> None:
+    """Refuse a token before its time and after it.
+
+    Raises:
+        JoinRefused: it is expired, or its time has not come.
+    """
     if is_expired(token, now):
         raise JoinRefused("token_expired", f"token {token.safe_name!r} expired at {token.metadata.expires}")
     limits = token.spec.limits
     if limits is not None and limits.not_before is not None and now < limits.not_before:
         raise JoinRefused("token_not_yet_valid", f"token {token.safe_name!r} is good from {limits.not_before} on")
-    return stored
 
 
-def check_method(token: Token, attempt: JoinAttempt) -> None:
-    """Refuse a caller that wants to be judged in another way than the token says.
+def check_method(token: Token, wanted: str) -> None:
+    """Refuse a caller that wants to be judged in another way than the token says; to want none is allowed.
 
     Raises:
         MethodMismatch: the methods differ.
     """
-    wanted = attempt.join_method
     if wanted and wanted != token.spec.join_method:
         raise MethodMismatch(f"the request is for join method {wanted!r}, the token is for {token.spec.join_method!r}")
 
 
-def check_address(token: Token, attempt: JoinAttempt) -> None:
+def check_address(token: Token, remote_addr: str) -> None:
     """Refuse callers from outside the networks that the token names.
 
     Raises:
         JoinRefused: the address is in none of them.
     """
     networks = token.spec.limits.allow_cidrs if token.spec.limits is not None else ()
-    if networks and not any(ip_address(attempt.remote_addr) in network for network in networks):
-        raise JoinRefused("address_not_allowed", f"{attempt.remote_addr} is in none of the token's allow_cidrs")
+    if networks and not any(ip_address(remote_addr) in network for network in networks):
+        raise JoinRefused("address_not_allowed", f"{remote_addr} is in none of the token's allow_cidrs")
 
 
-def check_role(token: Token, attempt: JoinAttempt) -> None:
+def check_role(token: Token, role: SystemRole) -> None:
     """Refuse a role that the token does not grant; role Instance stands for all its services.
 
     Raises:
         JoinRefused: the role is not granted.
     """
     granted = token.spec.roles
-    if attempt.role is SystemRole.BOT and not token.spec.bot_name:
+    if role is SystemRole.BOT and not token.spec.bot_name:
         raise JoinRefused("role_not_granted", "the token names no bot")
-    if attempt.role is SystemRole.INSTANCE:
+    if role is SystemRole.INSTANCE:
         if not LOCAL_SERVICE_ROLES.intersection(granted):
             raise JoinRefused("role_not_granted", f"token {token.safe_name!r} grants no service of a host")
-    elif attempt.role not in granted or attempt.role not in LOCAL_SERVICE_ROLES | {SystemRole.BOT}:
+    elif role not in granted or role not in LOCAL_SERVICE_ROLES | {SystemRole.BOT}:
         roles = ", ".join(granted)
-        raise JoinRefused("role_not_granted", f"token {token.safe_name!r} grants {roles}, not {attempt.role}")
+        raise JoinRefused("role_not_granted", f"token {token.safe_name!r} grants {roles}, not {role}")
 
 
 def check_limits(limits: TokenLimits, usage: Usage, now: datetime) -> None:

@@ -30,6 +30,10 @@ from teleport.resources.model import explain_validation
 from teleport.version import VERSION
 from teleport.web.call import Call, Reply, Route
 from teleport.web.metrics import Metrics
+from teleport.web.turnstile import Turnstile
+
+JOINS_PER_TURN = 1
+"""So many joins are begun before others get their turn, even where thousands come at once."""
 
 
 class Endpoints:
@@ -60,6 +64,7 @@ class Endpoints:
         self._limits = limits
         self._metrics = metrics
         self._clock = clock
+        self._turnstile = Turnstile(JOINS_PER_TURN)
         self._openapi = orjson.dumps(build_openapi(OPERATIONS, VERSION))
 
     def build_routes(self) -> list[Route]:
@@ -90,6 +95,7 @@ class Endpoints:
         method = "unknown"
         try:
             self._limits.check(address)
+            await self._turnstile.enter()
             caller = await self._identify(call)
             request: JoinRequest = _parse(JoinRequest, call.body)
             method = request.join_method if request.join_method in METHODS else method

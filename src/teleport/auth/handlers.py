@@ -100,7 +100,10 @@ class Handlers:
 
     async def _token_uses(self, request: m.TokenUsesRequest, _: Caller) -> m.TokenUsesResponse:
         check_name(request.name, "token name")
-        uses = await self._stores.ledger.list_newest(self._stores.tokens.lookup_id(request.name), request.limit)
+        lookup_id = self._stores.tokens.lookup_id(request.name)
+        uses = await self._stores.ledger.list_newest(lookup_id, request.limit)
+        if not uses and self._stores.static_tokens.find(lookup_id) is None:
+            await self._stores.tokens.get(request.name)  # a token that is gone is shown while its uses are known
         return m.TokenUsesResponse(name=safe_name(request.name), uses=tuple(uses))
 
     async def _create(self, request: m.ResourceRequest, caller: Caller) -> m.ResourceResponse:

@@ -4,6 +4,8 @@ Joins that succeed are free, so that a thousand services behind one address may 
 limit are not judged at all; the audit log gets their number, by address and minute, and not an event for each.
 """
 
+from datetime import timedelta
+
 from teleport.auth.audit import JOIN_LIMITED, AuditLog
 from teleport.clock import Clock
 from teleport.config.settings import ConnectionLimits, Rate
@@ -13,6 +15,8 @@ from teleport.web.limits import GlobalDelay, RateLimiter
 GLOBAL_FACTOR = 50
 """All addresses together may be refused this many times as often as one before refusals slow down."""
 MAX_COUNTED_ADDRESSES = 10_000
+PATIENCE = Rate(timedelta(minutes=1), average=20, burst=20)
+"""So often an address that must wait is told so; if it asks on, its connections are not worth a handshake."""
 
 
 class JoinLimits:
@@ -30,6 +34,7 @@ class JoinLimits:
         self._global = GlobalDelay(
             rate=Rate(rate.period, rate.average * GLOBAL_FACTOR, rate.burst * GLOBAL_FACTOR), clock=clock
         )
+        self._unheeded = RateLimiter(PATIENCE, clock)
         self._audit = audit_log
         self._unjudged: dict[str, int] = {}
 
@@ -41,9 +46,14 @@ class JoinLimits:
         """
         if self._by_address.check(address):
             return
+        self._unheeded.charge(address)
         if address in self._unjudged or len(self._unjudged) < MAX_COUNTED_ADDRESSES:
             self._unjudged[address] = self._unjudged.get(address, 0) + 1
         raise LimitExceeded("too many refused joins from this address", self._by_address.retry_after(address))
+
+    def is_heeded_by(self, address: str) -> bool:
+        """Tell whether an address may ask, or has not been told yet often enough that it must wait."""
+        return self._unheeded.check(address) or self._by_address.check(address)
 
     async def charge(self, address: str) -> None:
         """Count a refusal, and wait where there are too many of them in the whole cluster."""

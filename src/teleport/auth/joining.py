@@ -126,9 +126,9 @@ class Joining:
             return _answer_again(stored.spent, attempt)
 
         stored = admission.check_found(stored, now)
-        admission.check_method(stored.token, attempt)
-        admission.check_address(stored.token, attempt)
-        admission.check_role(stored.token, attempt)
+        admission.check_method(stored.token, attempt.join_method)
+        admission.check_address(stored.token, attempt.remote_addr)
+        admission.check_role(stored.token, attempt.role)
         usage = await self._load_usage(stored, attempt, now)
 
         identity = await self._judge(stored, attempt)

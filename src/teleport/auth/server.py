@@ -283,6 +283,7 @@ class AuthServer:
             metrics=self._metrics,
             max_connections=limits.max_connections,
             handshake_timeout=limits.handshake_timeout,
+            is_welcome=self._limits.is_heeded_by,
         )
 
     def _build_handlers(self) -> Handlers:

@@ -46,6 +46,7 @@ class GroupWriter:
         self._finish = finish
         self._publish = publish
         self._loop = asyncio.get_running_loop()
+        self._arrived: list[_Job] = []
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._waiting = 0
         self._finished: asyncio.Future[None] = self._loop.create_future()
@@ -66,15 +67,24 @@ class GroupWriter:
             raise Unavailable(f"the store is {MAX_WAITING} commits behind")
         self._waiting += 1
         done: asyncio.Future[Outcome] = self._loop.create_future()
-        self._jobs.put(_Job(transaction, done))
+        if not self._arrived:
+            self._loop.call_soon(self._pass_on)
+        self._arrived.append(_Job(transaction, done))
         return await done
 
     async def close(self) -> None:
         """Do what was submitted, then end the thread."""
         if not self._closing:
             self._closing = True
+            self._pass_on()
             self._jobs.put(None)
         await asyncio.shield(self._finished)
+
+    def _pass_on(self) -> None:
+        """Give the thread what one turn of the loop brought: to wake it for each costs more than what it then does."""
+        for job in self._arrived:
+            self._jobs.put(job)
+        self._arrived.clear()
 
     def _run(self) -> None:
         while group := self._take_group():

@@ -42,16 +42,33 @@ def read_document(text: str, findings: Findings) -> "Section":
         return Section(None, "", findings)
     if not isinstance(node, yaml.MappingNode):
         raise BadParameter(f"line {_line(node)}: expected sections like teleport, auth_service or ssh_service")
+    return read_node(node, findings)
+
+
+def read_node(node: yaml.MappingNode, findings: Findings, *, is_original: bool = True) -> "Section":
+    """Return the top level of a document that has been composed already.
+
+    Args:
+        node: the document.
+        findings: hears of what is wrong.
+        is_original: whether the original has files of this kind, with keys that have no effect here.
+
+    Raises:
+        BadParameter: a key stands twice; the message names the line.
+    """
     for mapping in _mappings(node):
         check_unique_keys(mapping)
-    return Section(node, "", findings)
+    return Section(node, "", findings, is_original=is_original)
 
 
 class Section:
     """One mapping of the file. An absent one is empty; an absent, null or empty value is None."""
 
-    def __init__(self, node: yaml.MappingNode | None, path: str, findings: Findings) -> None:
+    def __init__(
+        self, node: yaml.MappingNode | None, path: str, findings: Findings, *, is_original: bool = True
+    ) -> None:
         self._path = path
+        self._is_original = is_original
         self._findings = findings
         self._line = _line(node) if node is not None else 0
         self._nodes: Mapping[str, tuple[yaml.Node, yaml.Node]] = (
@@ -152,7 +169,8 @@ class Section:
             child.close()
 
     def _report(self, key: str, node: yaml.Node) -> None:
-        refused, ignored = REFUSED.get(self._path, {}), IGNORED.get(self._path, frozenset())
+        refused: Mapping[str, str] = REFUSED.get(self._path, {}) if self._is_original else {}
+        ignored = IGNORED.get(self._path, frozenset()) if self._is_original else frozenset()
         if key in refused.keys() | ignored and _is_switched_off(node):
             return
         if key in refused:
@@ -176,7 +194,7 @@ class Section:
         return items
 
     def _open(self, node: yaml.MappingNode | None, path: str) -> "Section":
-        child = Section(node, path, self._findings)
+        child = Section(node, path, self._findings, is_original=self._is_original)
         self._children.append(child)
         return child
 

@@ -166,14 +166,30 @@ class KubeApi:
         found = await self._get_object(namespace, "secrets", name)
         return None if found is None else parse_secret(found)
 
-    async def apply_secret(self, secret: SecretApply, *, field_manager: str) -> Secret:
+    async def create_secret(self, secret: SecretApply, *, field_manager: str) -> Secret:
+        """Make a Secret.
+
+        Raises:
+            CompareFailed: there is one of that name.
+        """
+        path = _build_path(secret.namespace, "secrets")
+        query = {"fieldManager": field_manager}
+        question = Question("POST", path, build_secret(secret), query=query, limit=MAX_OBJECT)
+        return parse_secret(await self._connection.call(question))
+
+    async def apply_secret(self, secret: SecretApply, *, field_manager: str, force: bool = False) -> Secret:
         """Write a Secret by server-side apply: keys of this manager that are not in it any more vanish.
+
+        Args:
+            secret: as it shall be; if it is not there it is made, whatever version it shall have.
+            field_manager: who writes.
+            force: take fields over that another manager holds; what has changed since it was read is still refused.
 
         Raises:
             CompareFailed: it changed since it was read, or another manager holds one of the fields.
         """
         path = _build_path(secret.namespace, "secrets", secret.name)
-        query = {"fieldManager": field_manager}
+        query = {"fieldManager": field_manager} | ({"force": "true"} if force else {})
         body = build_secret(secret)
         question = Question("PATCH", path, body, query=query, content_type=_APPLY, limit=MAX_OBJECT)
         return parse_secret(await self._connection.call(question))

@@ -15,7 +15,7 @@ import orjson
 from teleport.clock import Clock
 from teleport.errors import CompareFailed
 from teleport.kube.api_server import ApiServer, TokenFile
-from teleport.kube.errors import BadAnswer, Forbidden, Gone, Missing, NoAnswer, Untrusted
+from teleport.kube.errors import BadAnswer, Forbidden, Gone, Missing, NoAnswer, TooBusy, Untrusted
 from teleport.kube.outgoing import (
     Answer,
     build_stream_timeout,
@@ -35,7 +35,6 @@ TIMEOUT = timedelta(seconds=5)
 JSON = "application/json"
 
 _JWT = re.compile(r"eyJ[A-Za-z0-9_.-]*")
-_TRY_LATER = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +194,9 @@ def check_answer(answer: Answer) -> None:
         case HTTPStatus.GONE:
             raise Gone(f"Kubernetes does not remember it: {message}")
     detail = f"the Kubernetes API answered {status}: {message}"
-    if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status in _TRY_LATER:
+    if status == HTTPStatus.TOO_MANY_REQUESTS:
+        raise TooBusy(detail, answer.retry_after)
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR or status == HTTPStatus.REQUEST_TIMEOUT:
         raise NoAnswer(detail, answer.retry_after)
     raise BadAnswer(detail)
 

@@ -27,6 +27,10 @@ class NoAnswer(Unavailable):
         self.detail = detail
 
 
+class TooBusy(NoAnswer):
+    """Whoever was asked sends everybody away for `retry_after`."""
+
+
 class BadAnswer(NoAnswer):
     """There is an answer that is of no use, and asking again at once would bring the same."""
 

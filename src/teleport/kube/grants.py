@@ -136,6 +136,11 @@ def build_watch_grant(account: Account, namespace: str = "") -> Grant:
     )
 
 
+def build_state_grant(account: Account, namespace: str) -> Grant:
+    """Return the right to keep Secrets in a namespace, which an agent needs that keeps its state in one."""
+    return Grant(account, "state", rule=Rule(("get", "create", "patch"), ("secrets",)), namespace=namespace)
+
+
 def build_all_manifests(grants: Sequence[Grant]) -> list[dict[str, Any]]:
     """Return the objects of several grants, in their order."""
     return [manifest for grant in grants for manifest in grant.build_manifests()]

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from teleport.clock import Clock
 from teleport.errors import Unavailable
-from teleport.kube.errors import BadAnswer, NoAnswer
+from teleport.kube.errors import SOON, BadAnswer, NoAnswer, TooBusy
 from teleport.kube.review_cache import ReviewCache, build_key
 from teleport.kube.token_review import ReviewStatus
 
@@ -51,6 +51,8 @@ class TokenReviewer:
         self._observe = observe
         self._pending: dict[bytes, asyncio.Task[ReviewStatus]] = {}
         self._cache = ReviewCache(clock)
+        self._resume_at = 0.0
+        """By the loop's time; before, the API server wants nobody to ask."""
 
     async def close(self) -> None:
         """Give up what is under way."""
@@ -91,21 +93,26 @@ class TokenReviewer:
             async with asyncio.timeout_at(end):
                 return await self._ask_until(end, token, audiences)
         except TimeoutError as error:
-            raise NoAnswer("the Kubernetes API did not review the token in time", DEADLINE) from error
+            raise NoAnswer("the Kubernetes API did not review the token in time", choose_return()) from error
 
     async def _ask_until(self, end: float, token: str, audiences: Sequence[str]) -> ReviewStatus:
         """Ask again after a failure, later each time and never in step with others."""
+        loop = asyncio.get_running_loop()
         pause = FIRST_PAUSE
         while True:
             try:
                 async with self._slots:
+                    if (early := self._resume_at - loop.time()) > 0:
+                        await asyncio.sleep(early)
                     with self._observe():
                         return await self._api.review_token(token, audiences)
             except BadAnswer:
                 raise
             except Unavailable as error:
+                if isinstance(error, TooBusy):
+                    self._resume_at = loop.time() + error.retry_after.total_seconds()
                 wait = compute_wait(pause, error.retry_after)
-                if asyncio.get_running_loop().time() + wait >= end:
+                if loop.time() + wait >= end:
                     raise
             await asyncio.sleep(wait)
             pause *= 2
@@ -114,3 +121,8 @@ class TokenReviewer:
 def compute_wait(pause: timedelta, retry_after: timedelta) -> float:
     """Return how many seconds to wait: what was asked for and up to half of it more, so that not all come at once."""
     return (retry_after + (retry_after / 2 + pause) * random.random()).total_seconds()  # noqa: S311 - jitter
+
+
+def choose_return() -> timedelta:
+    """Return when to come back after waiting in vain: not all at once, lest they wait in vain again."""
+    return SOON + (DEADLINE - SOON) * random.random()  # noqa: S311 - jitter

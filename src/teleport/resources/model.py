@@ -13,6 +13,7 @@ from pydantic import (
     ConfigDict,
     Field,
     PlainSerializer,
+    TypeAdapter,
     ValidationError,
 )
 
@@ -63,6 +64,21 @@ Time = Annotated[
 ]
 """A moment in UTC; from outside it comes as RFC 3339 writes it, with a time zone."""
 Labels = dict[str, str]
+
+
+_TIME: TypeAdapter[datetime] = TypeAdapter(Time)
+
+
+def parse_time(text: str) -> datetime:
+    """Read a moment as RFC 3339 writes it, with a time zone.
+
+    Raises:
+        BadParameter: it is no such moment.
+    """
+    try:
+        return _TIME.validate_python(text)
+    except ValidationError as error:
+        raise BadParameter("a time is written like 2026-01-31T12:00:00Z") from error
 
 
 class Metadata(Model):

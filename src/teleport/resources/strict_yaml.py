@@ -10,6 +10,7 @@ from teleport.errors import BadParameter, TooLarge
 MAX_BYTES = 1024 * 1024
 MAX_DEPTH = 64
 
+_NULL = "tag:yaml.org,2002:null"
 _TIMESTAMP = "tag:yaml.org,2002:timestamp"
 
 
@@ -67,6 +68,36 @@ def compose(text: str) -> yaml.Node | None:
         return yaml.compose(text, Loader=_Loader)
     except yaml.YAMLError as error:
         raise BadParameter(_describe(error)) from error
+
+
+def compose_documents(text: str) -> Iterator[yaml.Node]:
+    """Yield each document of a stream as a tree of nodes; empty documents are passed over.
+
+    Raises:
+        BadParameter: as `parse_documents`.
+    """
+    _check_events(text)
+    try:
+        for node in yaml.compose_all(text, Loader=_Loader):
+            if node.tag != _NULL:
+                yield node
+    except yaml.YAMLError as error:
+        raise BadParameter(_describe(error)) from error
+
+
+def build_plain(node: yaml.Node) -> Any:  # noqa: ANN401 - whatever YAML can hold
+    """Return the plain data of a document's tree.
+
+    Raises:
+        BadParameter: as `parse_documents`.
+    """
+    loader = _Loader("")
+    try:
+        return loader.construct_document(node)
+    except yaml.YAMLError as error:
+        raise BadParameter(_describe(error)) from error
+    finally:
+        loader.dispose()
 
 
 def render_yaml(data: Any) -> str:  # noqa: ANN401 - whatever JSON can hold

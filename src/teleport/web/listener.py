@@ -4,6 +4,7 @@ import asyncio
 import logging
 import socket
 import ssl
+from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
@@ -49,6 +50,8 @@ class TlsListener:
         metrics: counts what happens to connections.
         max_connections: open connections per address, handshakes included; IPv6 counts by /64.
         handshake_timeout: how long a handshake may take.
+        is_welcome: told an address, says whether it is worth a handshake; one from which somebody with a certificate
+            is connected always is.
     """
 
     def __init__(
@@ -61,6 +64,7 @@ class TlsListener:
         metrics: Metrics,
         max_connections: int,
         handshake_timeout: timedelta,
+        is_welcome: Callable[[str], bool] = lambda _: True,
     ) -> None:
         self._host = host
         self._port = port
@@ -69,11 +73,13 @@ class TlsListener:
         self._metrics = metrics
         self._max_connections = max_connections
         self._handshake_timeout = handshake_timeout.total_seconds()
+        self._is_welcome = is_welcome
         self._socket: socket.socket | None = None
         self._resume: asyncio.TimerHandle | None = None
         self._connections: set[_Connection] = set()
         self._handshakes: set[asyncio.Task[None]] = set()
-        self._count_by_network: dict[str, int] = {}
+        self._count_by_network: Counter[str] = Counter()
+        self._members_by_network: Counter[str] = Counter()
         self._empty = asyncio.Event()
         self._empty.set()
 
@@ -144,13 +150,16 @@ class TlsListener:
 
     def _admit(self, accepted: socket.socket, remote_addr: str) -> None:
         network = network_of(remote_addr)
-        count = self._count_by_network.get(network, 0)
-        if count >= self._max_connections:
+        if self._count_by_network[network] >= self._max_connections:
             accepted.close()
             self._metrics.connections_over_limit.inc()
             return
+        if not self._members_by_network[network] and not self._is_welcome(remote_addr):
+            accepted.close()
+            self._metrics.connections_unwelcome.inc()
+            return
         accepted.setblocking(False)
-        self._count_by_network[network] = count + 1
+        self._count_by_network[network] += 1
         connection = _Connection(self, accepted, remote_addr, network)
         self._connections.add(connection)
         self._empty.clear()
@@ -176,6 +185,8 @@ class TlsListener:
 
     def serve(self, connection: "_Connection", peer: Peer) -> asyncio.Protocol:
         """Return what runs inside a connection that came through the handshake."""
+        if not peer.anonymous:
+            self._members_by_network[connection.network] += 1
         return self._service.connect(peer, lambda: self.forget(connection))
 
     def refuse_protocol(self, connection: "_Connection") -> None:
@@ -190,13 +201,18 @@ class TlsListener:
             return
         self._connections.remove(connection)
         self._metrics.connections.dec()
-        left = self._count_by_network[connection.network] - 1
-        if left:
-            self._count_by_network[connection.network] = left
-        else:
-            del self._count_by_network[connection.network]
+        _take_away(self._count_by_network, connection.network)
+        if connection.peer is not None and not connection.peer.anonymous:
+            _take_away(self._members_by_network, connection.network)
         if not self._connections:
             self._empty.set()
+
+
+def _take_away(count_by_network: Counter[str], network: str) -> None:
+    """Count one less, and nothing at all of networks that are gone."""
+    count_by_network[network] -= 1
+    if not count_by_network[network]:
+        del count_by_network[network]
 
 
 class _Connection(asyncio.Protocol):

@@ -48,6 +48,7 @@ class Metrics:
             "teleport_connections_refused", "Connections closed before HTTP", ("reason",), registry=registry
         )
         self.connections_over_limit = closed.labels("limit")
+        self.connections_unwelcome = closed.labels("unwelcome")
         self.handshake_failures = closed.labels("handshake")
         self.alpn_refusals = closed.labels("alpn")
 

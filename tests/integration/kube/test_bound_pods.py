@@ -3,10 +3,11 @@
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
-from support.cluster import AuthServer
+from support.cluster import AgentFactory, AuthServer
 from support.kube_apiserver import KubeApiServer
 from support.processes import wait_until
 from support.strangers import Stranger
@@ -20,7 +21,7 @@ from teleport.errors import ConnectionFailed, JoinRefused, MembershipEnded, Unav
 
 ROLE = "pod-watcher"
 POD = "app-0"
-WIKI = {"kind": "app_server", "metadata": {"name": "wiki"}, "spec": {}}
+WIKI = {"kind": "app_server", "metadata": {"name": "wiki"}, "spec": {"hostname": "pod"}}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -175,3 +176,43 @@ def test_where_auth_may_not_watch_joins_wait_until_the_right_is_granted(
     finally:
         kubernetes.bind(ROLE, "teleport", "auth")
     assert wait_until(try_to_join, "it joins when the right is there")
+
+
+def test_an_agent_in_a_new_pod_of_the_same_name_joins_anew(
+    workload: Workload, kubernetes: KubeApiServer, make_agent: AgentFactory, tmp_path: Path
+) -> None:
+    """Its state outlives the pod, as that of a StatefulSet's replica does."""
+    workload.admit(bind_to_pod=True)
+    token_file = tmp_path / "pod-token"
+    token_file.write_text(workload.get_token())
+    agent = make_agent(workload.auth, name=f"pod-{workload.namespace}")
+    agent.process.environment["KUBERNETES_TOKEN_PATH"] = str(token_file)
+    config = agent.configure(
+        teleport={
+            "join_params": {"method": "kubernetes", "token_name": workload.token_name},
+            "ca_pin": workload.auth.get_pin(),
+            "auth_server": str(workload.auth.address),
+            "data_dir": str(agent.data_dir),
+            "nodename": agent.name,
+            "diag_addr": str(agent.process.diag),
+        },
+        ssh_service={"enabled": "no"},
+        proxy_service={"enabled": "no"},
+        app_service={"enabled": "yes", "apps": [{"name": "demo", "uri": "http://localhost:80"}]},
+    )
+    agent.start(f"--config={config}").wait_until_ready()
+    workload.auth.wait_for_record(agent.name, "app_server")
+    first = agent.host_id
+    kubernetes.delete_pod(workload.namespace, POD)
+    token_file.write_text(workload.get_token())
+
+    def list_owners() -> set[str]:
+        records = workload.auth.list_resources("app_server")
+        return {each["spec"]["host_id"] for each in records if each["spec"]["hostname"] == agent.name}
+
+    def find_new_owner() -> str | None:
+        owners = list_owners()
+        return owners.pop() if len(owners) == 1 and first not in owners else None
+
+    assert wait_until(find_new_owner, "it has joined anew") == agent.host_id
+    agent.wait_until_ready()

@@ -125,6 +125,25 @@ async def test_a_secret_that_changed_meanwhile_is_not_written(admin: KubeApi, na
     assert found.data == {"id": b"2"}
 
 
+async def test_of_two_creations_of_a_secret_one_is_refused(admin: KubeApi, namespace: str) -> None:
+    await admin.create_secret(SecretApply(namespace, "state", {"id": b"1"}), field_manager="agent-0")
+    with pytest.raises(CompareFailed):
+        await admin.create_secret(SecretApply(namespace, "state", {"id": b"2"}), field_manager="agent-0")
+    found = await admin.get_secret(namespace, "state")
+    assert found is not None
+    assert found.data == {"id": b"1"}
+
+
+async def test_a_forced_apply_takes_fields_over_and_overwrites_no_later_version(admin: KubeApi, namespace: str) -> None:
+    first = await admin.create_secret(SecretApply(namespace, "state", {"id": b"1"}), field_manager="restore")
+    change = SecretApply(namespace, "state", {"id": b"2"}, resource_version=first.resource_version)
+    with pytest.raises(CompareFailed):
+        await admin.apply_secret(change, field_manager="agent-0")
+    assert (await admin.apply_secret(change, field_manager="agent-0", force=True)).data == {"id": b"2"}
+    with pytest.raises(CompareFailed):
+        await admin.apply_secret(change, field_manager="agent-0", force=True)
+
+
 async def test_hostile_25_an_own_token_that_is_not_good_any_more_is_replaced_without_a_restart(
     kubernetes: KubeApiServer, tmp_path: Path
 ) -> None:

@@ -105,6 +105,47 @@ async def test_connections_per_address_are_limited_before_the_handshake() -> Non
         assert server.count("teleport_connections_refused_total", reason="limit") == 1
 
 
+async def connect_in_vain(server: WebServer) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.listener.port)
+    async with asyncio.timeout(PATIENCE):
+        assert await reader.read() == b""
+    writer.close()
+
+
+async def test_an_unwelcome_address_is_cut_before_the_handshake() -> None:
+    asked: list[str] = []
+
+    def refuse(address: str) -> bool:
+        asked.append(address)
+        return False
+
+    async with run_web_server(is_welcome=refuse) as server:
+        await connect_in_vain(server)
+        assert server.count("teleport_connections_refused_total", reason="unwelcome") == 1
+        assert server.count("teleport_connections") == 0
+    assert asked == ["127.0.0.1"]
+
+
+async def test_an_unwelcome_address_is_served_while_a_member_is_connected_from_there() -> None:
+    welcome = True
+    async with run_web_server(is_welcome=lambda _: welcome) as server:
+        async with server.connect(server.authority.issue("agent")) as member, server.connect():
+            assert (await member.post("/v1/members")).status == 200
+            welcome = False
+            async with server.connect() as stranger:
+                assert (await stranger.post("/v1/echo")).status == 200
+        await wait_for_connections(server, 0)
+        await connect_in_vain(server)
+
+
+async def test_a_stranger_that_is_connected_makes_no_address_welcome() -> None:
+    welcome = True
+    async with run_web_server(is_welcome=lambda _: welcome) as server, server.connect() as stranger:
+        assert (await stranger.post("/v1/echo")).status == 200
+        welcome = False
+        await connect_in_vain(server)
+
+
 async def test_a_connection_that_ends_makes_room_for_another() -> None:
     async with run_web_server(max_connections=1) as server:
         for _ in range(3):

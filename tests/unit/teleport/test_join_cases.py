@@ -230,8 +230,8 @@ async def test_store_001_with_an_identity_the_state_is_all_that_is_needed(tmp_pa
     await auth.add_token()
     keys = generate_keys()
     joined = build_joined(keys, await auth.join(keys=keys))
-    FileState(tmp_path).store(AgentState(joined=joined))
-    assert FileState(tmp_path).load().joined == joined
+    await FileState(tmp_path).store(AgentState(joined=joined))
+    assert (await FileState(tmp_path).load()).joined == joined
 
 
 def test_trust_001_without_a_pin_nothing_is_sent(tmp_path: Path) -> None:

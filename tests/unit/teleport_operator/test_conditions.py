@@ -267,6 +267,13 @@ def test_a_transition_from_the_default_status_is_one() -> None:
     assert find(after, Type.READY).last_transition == NOW.replace(microsecond=0)
 
 
+@pytest.mark.parametrize("time", [{}, {"lastTransitionTime": "2026-12-31T23:59:60Z"}])
+def test_a_transition_whose_time_cannot_be_read_happens_now(time: dict[str, str]) -> None:
+    before = [{"type": "Ready", "status": "True", **time}]
+    (ready, *_) = build_conditions(REPORTS[State.SYNCED], generation=1, now=NOW, previous=before)
+    assert ready.last_transition == NOW.replace(microsecond=0)
+
+
 def test_an_equal_report_gives_equal_conditions() -> None:
     before = build_status(REPORTS[State.INVALID])["conditions"]
     later = NOW + timedelta(hours=1)

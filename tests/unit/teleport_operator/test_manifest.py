@@ -11,6 +11,7 @@ from support.declared import CASES, JUDGES, KUBERNETES, LONG_NAME, build_object,
 from teleport.resources.codec import parse_resource, to_plain
 from teleport.resources.role import SystemRole
 from teleport.resources.token import Token, TokenSpec
+from teleport_operator.checks import MAX_REFUSALS
 from teleport_operator.declaration import (
     AdoptionPolicy,
     DeletionPolicy,
@@ -91,6 +92,11 @@ def test_every_rule_with_a_fault_is_named() -> None:
     ]
 
 
+def test_so_many_refusals_are_told_and_no_more() -> None:
+    spec = {**KUBERNETES, "kubernetes": {"allow": [{"service_account": ":x"}] * (MAX_REFUSALS + 1)}}
+    assert len(find_problems(build_object(spec))) == MAX_REFUSALS
+
+
 def test_a_faulty_field_does_not_raise_false_alarms_about_others() -> None:
     spec = {"roles": ["Node"], "join_method": 5, "secret": {"rotateEvery": "never"}}
     assert [problem.path for problem in find_problems(build_object(spec, name="short"))] == [
@@ -137,7 +143,8 @@ def test_the_secret_section_is_read_with_its_defaults() -> None:
         pytest.param({"rotateEvery": "24h"}, timedelta(hours=1), id="an hour"),
         pytest.param({"rotateEvery": "1h"}, timedelta(minutes=30), id="half of it"),
         pytest.param({"rotateEvery": "1h", "overlap": "5m"}, timedelta(minutes=5), id="given"),
-        pytest.param({}, timedelta(), id="never"),
+        pytest.param({}, timedelta(hours=1), id="a rotation that somebody asks for"),
+        pytest.param({"overlap": "0s"}, timedelta(), id="none"),
     ],
 )
 def test_the_former_secret_works_for_the_overlap(section: dict[str, str], overlap: timedelta) -> None:

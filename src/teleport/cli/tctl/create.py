@@ -7,12 +7,13 @@ import click
 from teleport.api.messages import ResourceRequest
 from teleport.api.operations import RESOURCE_CREATE, RESOURCE_UPSERT
 from teleport.cli.escaping import escape
+from teleport.cli.input import read_text
 from teleport.cli.tctl.cluster import ApiClient, ask
-from teleport.cli.tctl.input_text import read_text
 from teleport.cli.tctl.session import Session, TctlCommand
 from teleport.errors import BadParameter
 from teleport.resources.codec import parse_resources, to_plain
 from teleport.resources.model import Resource
+from teleport.resources.strict_yaml import MAX_BYTES
 from teleport.resources.token import Token
 
 
@@ -34,7 +35,7 @@ def create(session: Session, *, file: BinaryIO, force: bool) -> None:
     Without FILE the standard input is read. The input may hold several documents, separated by ---. Nothing is
     created if one of them cannot be read.
     """
-    resources = list(parse_resources(read_text(file)))
+    resources = list(parse_resources(read_text(file, MAX_BYTES)))
     if not resources:
         raise BadParameter("there is no resource in the input")
     operation = RESOURCE_UPSERT if force else RESOURCE_CREATE

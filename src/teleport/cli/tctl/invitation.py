@@ -50,10 +50,10 @@ def render_invitation(invitation: Invitation, *, app: Target, database: Target) 
 
 def render_node_text(invitation: Invitation) -> str:
     """Return the text for a process that talks to auth directly."""
-    minutes = str(int(invitation.ttl / timedelta(minutes=1)))
+    life = _render_life(invitation, whole=True)
     return f"""\
 The invite token: {invitation.token}
-This token will expire in {minutes} minutes.
+This token will expire in {life}.
 
 Run this on the new node to join the cluster:
 
@@ -61,17 +61,17 @@ Run this on the new node to join the cluster:
 
 Please note:
 
-  - This invitation token will expire in {minutes} minutes
+  - This invitation token will expire in {life}
   - {invitation.auth_address} must be reachable from the new node
 """
 
 
 def _render_kube_text(invitation: Invitation) -> str:
-    minutes = _fractional_minutes(invitation)
+    life = _render_life(invitation)
     roles = "\\,".join(role.lower() for role in invitation.roles)
     return f"""\
 The invite token: {invitation.token}
-This token will expire in {minutes} minutes.
+This token will expire in {life}.
 
 Run this to install an agent into the Kubernetes cluster:
 
@@ -85,18 +85,18 @@ Run this to install an agent into the Kubernetes cluster:
 
 Please note:
 
-  - This invitation token will expire in {minutes} minutes
+  - This invitation token will expire in {life}
   - {invitation.proxy_address} must be reachable from the Kubernetes cluster
 """
 
 
 def _render_app_text(invitation: Invitation, app: Target) -> str:
-    minutes = _fractional_minutes(invitation)
+    life = _render_life(invitation)
     flags = (f"--app-name={shlex.quote(app.name)}", f"--app-uri={shlex.quote(app.uri)}")
     host = invitation.proxy_address.rpartition(":")[0]
     return f"""\
 The invite token: {invitation.token}
-This token will expire in {minutes} minutes.
+This token will expire in {life}.
 
 Run this on a host that reaches the application:
 
@@ -106,17 +106,17 @@ The application will be available at {app.name}.{host}.
 
 Please note:
 
-  - This invitation token will expire in {minutes} minutes
+  - This invitation token will expire in {life}
   - {invitation.proxy_address} must be reachable from the new application service
   - The DNS name {app.name}.{host} must lead to the proxy, and the proxy needs a certificate for it
 """
 
 
 def _render_db_text(invitation: Invitation, database: Target) -> str:
-    minutes = _fractional_minutes(invitation)
+    life = _render_life(invitation)
     return f"""\
 The invite token: {invitation.token}
-This token will expire in {minutes} minutes.
+This token will expire in {life}.
 
 Name the database in /etc/teleport.yaml of a host that reaches it:
 
@@ -133,7 +133,7 @@ and run this there:
 
 Please note:
 
-  - This invitation token will expire in {minutes} minutes
+  - This invitation token will expire in {life}
   - {invitation.proxy_address} must be reachable from the new database service
 """
 
@@ -149,5 +149,9 @@ def _render_command(invitation: Invitation, address: str, *further: str) -> str:
     return " \\\n".join(["> teleport start", *(f"   {flag}" for flag in flags)])
 
 
-def _fractional_minutes(invitation: Invitation) -> str:
-    return f"{invitation.ttl / timedelta(minutes=1):g}"
+def _render_life(invitation: Invitation, *, whole: bool = False) -> str:
+    """Write a life as the original does, in minutes, whole or not; one that is shorter than a minute in seconds."""
+    minutes = invitation.ttl / timedelta(minutes=1)
+    if minutes < 1:
+        return f"{invitation.ttl.total_seconds():g} seconds"
+    return f"{int(minutes) if whole else f'{minutes:g}'} minutes"

@@ -1,14 +1,16 @@
 """Making an invitation: everything is looked up before the token is created, so that a failure leaves none behind."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any, TypeVar
 
 import click
 
 from teleport.api.messages import ResourceRequest
 from teleport.api.operations import RESOURCE_CREATE
 from teleport.cli.escaping import UNSAFE
+from teleport.cli.params import parsed
 from teleport.cli.tctl.cluster import ApiClient, ask, build_ca_pins, get_trust_bundle, ping
 from teleport.cli.tctl.invitation import Invitation
 from teleport.cli.tctl.session import Session
@@ -18,6 +20,7 @@ from teleport.resources.codec import to_plain
 from teleport.resources.model import Metadata, check_name
 from teleport.resources.role import SystemRole, parse_roles
 from teleport.resources.token import (
+    DEFAULT_TTL,
     MIN_SECRET_LENGTH,
     SAFE_SECRET_LENGTH,
     TOKEN_METHOD,
@@ -27,6 +30,8 @@ from teleport.resources.token import (
 )
 
 MAX_TTL = timedelta(days=100 * 365)
+
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 _WITH_KUBE = (SystemRole.KUBE, SystemRole.APP, SystemRole.DISCOVERY)
 
@@ -47,6 +52,17 @@ class Outcome:
 
     token: Token = field(repr=False)
     invitation: Invitation
+
+
+def ttl_option(command: Decorated) -> Decorated:
+    """Add `--ttl`."""
+    return click.option(
+        "--ttl",
+        default=f"{DEFAULT_TTL // timedelta(minutes=1)}m",
+        show_default=True,
+        callback=parsed(parse_ttl),
+        help="How long services can join with it, as 30s, 5m, 1h30m or 7d; those that have joined stay.",
+    )(command)
 
 
 def parse_ttl(text: str) -> timedelta:

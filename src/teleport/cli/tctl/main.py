@@ -27,6 +27,7 @@ tctl = LazyGroup(
     commands_at={
         "status": f"{_HERE}.status:status",
         "tokens": f"{_HERE}.tokens:tokens",
+        "join": f"{_HERE}.join:join",
         "nodes": f"{_HERE}.nodes:nodes",
         "get": f"{_HERE}.get:get",
         "create": f"{_HERE}.create:create",

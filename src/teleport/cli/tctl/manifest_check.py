@@ -6,12 +6,12 @@ from typing import BinaryIO
 import click
 
 from teleport.cli.escaping import escape
-from teleport.cli.tctl.input_text import read_text
+from teleport.cli.input import read_text
 from teleport.cli.tctl.session import Session, TctlCommand
 from teleport.errors import BadParameter
 from teleport.join.catalog import build_judges
 from teleport.join.method import Judge, JudgeContext
-from teleport.resources.strict_yaml import render_yaml
+from teleport.resources.strict_yaml import MAX_BYTES, render_yaml
 from teleport_operator.declaration import KIND
 from teleport_operator.files.correction import NEW_NAME, correct
 from teleport_operator.files.faults import find_faults, find_notes, find_problems
@@ -36,11 +36,12 @@ def check(session: Session, *, file: BinaryIO) -> None:
     stderr with their lines; manifests that have some are printed as they were probably meant. No cluster is asked. The
     exit status is 1 if there is a fault.
     """
-    documents = list(parse_manifests(read_text(file)))
+    documents = list(parse_manifests(read_text(file, MAX_BYTES)))
     if not documents:
         raise BadParameter(f"there is no manifest of kind {KIND} in the input")
+    origin = getattr(file, "name", "<stdin>")
     judges = build_judges(JudgeContext(cluster_name="", clock=session.clock))
-    faulty = [document for document in documents if _report(document, judges, file.name)]
+    faulty = [document for document in documents if _report(document, judges, origin)]
     corrected = [_correct(document, judges, number) for number, document in enumerate(faulty, start=1)]
     click.echo("---\n".join(corrected), nl=False)
     if faulty:

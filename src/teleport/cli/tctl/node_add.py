@@ -7,7 +7,7 @@ import click
 from teleport.cli.output import render_json
 from teleport.cli.params import parsed
 from teleport.cli.tctl.invitation import render_node_text
-from teleport.cli.tctl.inviting import Order, invite, parse_ttl
+from teleport.cli.tctl.inviting import Order, invite, ttl_option
 from teleport.cli.tctl.session import Session, TctlCommand
 from teleport.resources.role import SystemRole, parse_roles
 
@@ -16,7 +16,7 @@ from teleport.resources.role import SystemRole, parse_roles
     "add", cls=TctlCommand, examples=["tctl nodes add --ttl=5m", "tctl nodes add --roles=node,proxy --ttl=1h"]
 )
 @click.option("--roles", default="node", show_default=True, callback=parsed(parse_roles), help="Roles, as node,proxy.")
-@click.option("--ttl", default="30m", show_default=True, callback=parsed(parse_ttl), help="Life, as 5m or 1h30m.")
+@ttl_option
 @click.option("--token", "value", help="The token itself, at least 16 characters; the default is a random one.")
 @click.option("--format", "output_format", type=click.Choice(["text", "json"]), default="text", hidden=True)
 @click.pass_obj

@@ -7,7 +7,7 @@ import click
 from teleport.cli.output import render_json
 from teleport.cli.params import parsed
 from teleport.cli.tctl.invitation import Target, render_invitation
-from teleport.cli.tctl.inviting import Order, Outcome, invite, parse_invited_roles, parse_ttl
+from teleport.cli.tctl.inviting import Order, Outcome, invite, parse_invited_roles, ttl_option
 from teleport.cli.tctl.session import Session, TctlCommand
 from teleport.config.labels import parse_labels
 from teleport.resources.model import render_time
@@ -33,7 +33,7 @@ from teleport.resources.strict_yaml import render_yaml
 )
 @click.option("--value", help="The token itself, better 16 characters or more; by default a random one.")
 @click.option("--labels", default="", callback=parsed(parse_labels), help="Labels of the token, as env=prod,team=core.")
-@click.option("--ttl", default="30m", show_default=True, callback=parsed(parse_ttl), help="Life, as 5m or 1h30m.")
+@ttl_option
 @click.option("--app-name", default="example-app", show_default=True, help="Application in the printed command.")
 @click.option("--app-uri", default="http://localhost:8080", show_default=True, help="That application's address.")
 @click.option("--db-name", default="example-db", show_default=True, help="Database in the printed command.")

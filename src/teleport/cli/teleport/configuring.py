@@ -1,7 +1,9 @@
 """What `teleport configure` and `teleport node configure` share: common answers, the writing, and what to do next."""
 
+import os
+import shlex
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -91,7 +93,19 @@ def write_configuration(template: Template, destination: Path | None, *, silent:
     for doubt in _find_doubts(template):
         click.echo(f"WARNING: {doubt}", err=True)
     if destination is not None:
-        click.echo(_render_next_steps(destination), nl=False)
+        sudo = "sudo " if needs_sudo(template.data_dir, os.environ, user_id=os.geteuid()) else ""
+        click.echo(_render_next_steps(destination, sudo), nl=False)
+
+
+def needs_sudo(data_dir: Path, environ: Mapping[str, str], *, user_id: int) -> bool:
+    """Tell whether whoever wrote the configuration, and may read it, starts Teleport with `sudo`.
+
+    Root does so only where it is somebody else's root; others where they may not write to the data directory.
+    """
+    if user_id == 0:
+        return "SUDO_USER" in environ
+    existing = next(folder for folder in (data_dir, *data_dir.parents) if os.access(folder, os.F_OK))
+    return not os.access(existing, os.W_OK | os.X_OK)
 
 
 def _find_doubts(template: Template) -> Iterator[str]:
@@ -109,11 +123,10 @@ def _find_doubts(template: Template) -> Iterator[str]:
         yield 'no CA pin; put what `tctl status` shows in place of ca_pin: "" before you start'
 
 
-def _render_next_steps(path: Path) -> str:
+def _render_next_steps(path: Path, sudo: str) -> str:
+    start, service = f"{sudo}teleport start --config={shlex.quote(str(path))}", ""
     if path == DEFAULT_CONFIG_PATH:
-        start, service = "sudo teleport start", "sudo systemctl enable --now teleport"
-    else:
-        start, service = f"sudo teleport start --config={path}", ""
+        start, service = f"{sudo}teleport start", f"{sudo}systemctl enable --now teleport"
     steps = [f"A configuration has been written to {path}.", "", "To start Teleport in the foreground:", f"  {start}"]
     if service:
         steps += ["", "To start it with the host, once `teleport install systemd` has made the unit:", f"  {service}"]

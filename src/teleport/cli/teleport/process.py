@@ -50,17 +50,17 @@ async def run_process(settings: Settings) -> Ending:
             from teleport.cli.teleport.serving import serve  # noqa: PLC0415
 
             auth = await serve(settings, stack, readiness=readiness, clock=clock)
-        return await _until(ending, _build_agent(settings, auth, readiness=readiness, clock=clock))
+        return await _until(ending, await _build_agent(settings, auth, stack, readiness=readiness, clock=clock))
 
 
-def _build_agent(
-    settings: Settings, auth: "AuthServer | None", *, readiness: Readiness, clock: Clock
+async def _build_agent(
+    settings: Settings, auth: "AuthServer | None", stack: AsyncExitStack, *, readiness: Readiness, clock: Clock
 ) -> "Agent | None":
     """Return the agent for the services of this process, or None if it has none."""
     if not settings.services:
         return None
     from teleport.agent.server import Agent  # noqa: PLC0415 - an auth server does not carry it in memory
-    from teleport.agent.state import FileState  # noqa: PLC0415 - the same
+    from teleport.agent.state_choice import open_state  # noqa: PLC0415 - the same
     from teleport.cli.teleport.joiners import build_joiner  # noqa: PLC0415 - the same
 
     address = auth.local_address if auth is not None else settings.auth_server
@@ -72,7 +72,7 @@ def _build_agent(
         settings,
         address=address,
         joiner=build_joiner(settings, auth, address, clock),
-        states=FileState(settings.data_dir),
+        states=await stack.enter_async_context(open_state(settings.data_dir, os.environ, clock=clock)),
         readiness=readiness,
         clock=clock,
     )

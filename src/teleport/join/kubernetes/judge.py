@@ -18,7 +18,7 @@ from teleport.join.method import JudgeContext, ProofUse, UnverifiedProof, Verifi
 from teleport.kube.access import KubernetesAccess, Verification
 from teleport.kube.bound_pod import BoundPod, Ending, find_pod_ending
 from teleport.kube.discovery import OidcKeys
-from teleport.kube.token_review import USERNAME_PREFIX, parse_status
+from teleport.kube.token_review import USERNAME_PREFIX, ReviewStatus, parse_status
 from teleport.pki.jwks import JwkSet, UnknownKey, parse_jwks, verify_jwt
 from teleport.pki.jwt import (
     LEEWAY,
@@ -34,6 +34,8 @@ from teleport.resources.token import Token
 
 MAX_ISSUERS = 64
 MAX_SPECS = 1000
+MAX_SHOWN = 256
+"""So much of a claim goes into a message."""
 
 _ENDINGS = {
     Ending.POD_GONE: "is not there any more",
@@ -109,7 +111,7 @@ class KubernetesJudge:
             vouched = await self._vouch(spec, unverified, proof.raw)
         except JwtError as error:
             raise JoinRefused(error.reason, error.message) from error
-        check_life(vouched, spec)
+        check_life(vouched.issued, vouched.expires, spec)
         check_rules(vouched.account, spec)
         if spec.verify_pod or spec.bind_to_pod:
             await self._check_pod(vouched, watched=spec.bind_to_pod)
@@ -141,24 +143,14 @@ class KubernetesJudge:
         audiences = self._accepted_audiences(kubernetes, spec)
         if kubernetes.verification is Verification.JWKS:
             await _verify(token, kubernetes.load_cluster_keys, kubernetes.refresh_cluster_keys)
-            _check_issuer(token, _read_own_claims(kubernetes).get("iss"))
+            check_issuer(token, _read_own_claims(kubernetes).get("iss"))
             return read_bound_token(token, audiences)
-        account = parse_status(await kubernetes.review(raw, audiences), audiences)
-        return VouchedToken(
-            account=ServiceAccount(account.namespace, account.name),
-            account_uid=account.uid,
-            pod_name=account.pod_name,
-            pod_uid=account.pod_uid,
-            audiences=account.audiences,
-            issued=read_time(token.claims, "iat"),
-            expires=_require_expiry(token),
-            token_id=_identify(token),
-        )
+        return read_reviewed_token(token, await kubernetes.review(raw, audiences), audiences)
 
     async def _vouch_by_issuer(self, spec: KubernetesSpec, token: UnverifiedJwt) -> VouchedToken:
         if spec.oidc is None:
             raise JoinRefused("no_issuer", "the token resource names no issuer")
-        _check_issuer(token, spec.oidc.issuer)
+        check_issuer(token, spec.oidc.issuer)
         keys = self._find_issuer(spec.oidc.issuer, allow_http=spec.oidc.insecure_allow_http_issuer)
         await _verify(token, keys.load, keys.refresh)
         return read_bound_token(token, (self._cluster_name,))
@@ -219,6 +211,26 @@ def parse_published_keys(text: str) -> JwkSet:
         raise Unavailable("the published key set cannot be used") from error
 
 
+def read_reviewed_token(token: UnverifiedJwt, status: ReviewStatus, audiences: tuple[str, ...]) -> VouchedToken:
+    """Return what a token says that was shown to the API server, and what the API server says of it.
+
+    Raises:
+        JoinRefused: see `parse_status`.
+        JwtError: a claim is malformed or missing.
+    """
+    account = parse_status(status, audiences)
+    return VouchedToken(
+        account=ServiceAccount(account.namespace, account.name),
+        account_uid=account.uid,
+        pod_name=account.pod_name,
+        pod_uid=account.pod_uid,
+        audiences=account.audiences,
+        issued=read_time(token.claims, "iat"),
+        expires=read_expiry(token),
+        token_id=_identify(token),
+    )
+
+
 def read_bound_token(token: UnverifiedJwt, audiences: tuple[str, ...]) -> VouchedToken:
     """Return what a token with a good signature says.
 
@@ -226,30 +238,52 @@ def read_bound_token(token: UnverifiedJwt, audiences: tuple[str, ...]) -> Vouche
         JoinRefused: it is for another audience, of no ServiceAccount, or bound to no pod.
         JwtError: a claim is malformed or missing.
     """
-    common = tuple(audience for audience in read_audiences(token.claims) if audience in audiences)
-    if not common:
-        raise JoinRefused("wrong_audience", f"the token is for none of the audiences {', '.join(audiences)}")
-    subject = read_text(token.claims, "sub")
-    parts = subject.removeprefix(USERNAME_PREFIX).split(":")
-    if not subject.startswith(USERNAME_PREFIX) or len(parts) != 2:  # noqa: PLR2004 - namespace and name
-        raise JoinRefused("not_a_service_account", "the token's subject is no ServiceAccount")
+    common = find_common_audiences(read_audiences(token.claims), audiences)
+    account = read_service_account(token)
     bound = token.claims.get("kubernetes.io")
-    pod, account = (_read_block(bound, name) for name in ("pod", "serviceaccount"))
+    pod, owner = (_read_block(bound, name) for name in ("pod", "serviceaccount"))
     if not read_text(pod, "name") or not read_text(pod, "uid"):
         raise JoinRefused("not_pod_bound", "the token is bound to no pod; mount a projected token into the pod")
     return VouchedToken(
-        account=ServiceAccount(parts[0], parts[1]),
-        account_uid=read_text(account, "uid"),
+        account=account,
+        account_uid=read_text(owner, "uid"),
         pod_name=read_text(pod, "name"),
         pod_uid=read_text(pod, "uid"),
         audiences=common,
         issued=read_time(token.claims, "iat"),
-        expires=_require_expiry(token),
+        expires=read_expiry(token),
         token_id=_identify(token),
     )
 
 
-def check_life(vouched: VouchedToken, spec: KubernetesSpec) -> None:
+def find_common_audiences(own: tuple[str, ...], accepted: tuple[str, ...]) -> tuple[str, ...]:
+    """Return those of a token's audiences that are accepted, compared as whole texts.
+
+    Raises:
+        JoinRefused: there are none.
+    """
+    common = tuple(audience for audience in own if audience in accepted)
+    if not common:
+        shown = ", ".join(own)[:MAX_SHOWN] or "nobody"
+        raise JoinRefused("wrong_audience", f"the token is for {shown}, and accepted is {' or '.join(accepted)}")
+    return common
+
+
+def read_service_account(token: UnverifiedJwt) -> ServiceAccount:
+    """Return whose token it says to be.
+
+    Raises:
+        JoinRefused: it is of no ServiceAccount.
+        JwtError: the claim is no text.
+    """
+    subject = read_text(token.claims, "sub")
+    parts = subject.removeprefix(USERNAME_PREFIX).split(":")
+    if not subject.startswith(USERNAME_PREFIX) or len(parts) != 2:  # noqa: PLR2004 - namespace and name
+        raise JoinRefused("not_a_service_account", "the token's subject is no ServiceAccount")
+    return ServiceAccount(parts[0], parts[1])
+
+
+def check_life(issued: datetime | None, expires: datetime, spec: KubernetesSpec) -> None:
     """Refuse a token that lives longer than the token resource allows; exactly that long is allowed.
 
     Raises:
@@ -257,10 +291,10 @@ def check_life(vouched: VouchedToken, spec: KubernetesSpec) -> None:
     """
     if spec.max_ttl is None:
         return
-    if vouched.issued is None:
+    if issued is None:
         raise JoinRefused("missing_claim", "the token does not say when it was issued")
-    if vouched.expires - vouched.issued > spec.max_ttl:
-        life = vouched.expires - vouched.issued
+    if expires - issued > spec.max_ttl:
+        life = expires - issued
         raise JoinRefused("token_ttl_too_long", f"the token lives {life}, and {spec.max_ttl} is allowed")
 
 
@@ -283,14 +317,24 @@ def _read_block(bound: object, name: str) -> Mapping[str, Any]:
     return block if isinstance(block, dict) else {}
 
 
-def _require_expiry(token: UnverifiedJwt) -> datetime:
+def read_expiry(token: UnverifiedJwt) -> datetime:
+    """Return when a token expires.
+
+    Raises:
+        JwtError: it does not say so.
+    """
     expires = read_time(token.claims, "exp")
     if expires is None:
         raise JwtError("missing_claim", "the token does not say when it expires")
     return expires
 
 
-def _check_issuer(token: UnverifiedJwt, issuer: object) -> None:
+def check_issuer(token: UnverifiedJwt, issuer: object) -> None:
+    """Refuse a token of another issuer; the two are compared as whole texts.
+
+    Raises:
+        JoinRefused: the issuers differ, or there is none to compare with.
+    """
     if not isinstance(issuer, str) or token.claims.get("iss") != issuer:
         raise JoinRefused("wrong_issuer", "the token is of another issuer")
 
@@ -298,9 +342,15 @@ def _check_issuer(token: UnverifiedJwt, issuer: object) -> None:
 def _read_own_claims(kubernetes: KubernetesAccess) -> Mapping[str, Any]:
     """Return the claims of auth's own token: it comes from a file that only the kubelet writes."""
     try:
-        return parse_jwt(kubernetes.own_token).claims
+        return _parse_own_token(kubernetes.own_token)
     except JwtError as error:
         raise Unavailable("auth's own ServiceAccount token cannot be read; mount a projected one") from error
+
+
+@lru_cache(maxsize=1)
+def _parse_own_token(token: str) -> Mapping[str, Any]:
+    """Return the claims; they are needed for every join, and the file changes once in an hour."""
+    return parse_jwt(token).claims
 
 
 def _identify(token: UnverifiedJwt) -> str:

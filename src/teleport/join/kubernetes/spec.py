@@ -117,7 +117,7 @@ def parse_spec(token: Token) -> KubernetesSpec:
     if not spec.allow:
         raise BadParameter("spec.kubernetes.allow has no rules, so that nobody could join")
     for number, rule in enumerate(spec.allow):
-        _check_rule(rule, f"spec.kubernetes.allow[{number}]")
+        check_rule(rule, f"spec.kubernetes.allow[{number}]")
     _check_type(spec)
     ttl = spec.max_ttl
     if ttl is not None and ttl <= timedelta():
@@ -125,7 +125,12 @@ def parse_spec(token: Token) -> KubernetesSpec:
     return spec
 
 
-def _check_rule(rule: Rule, where: str) -> None:
+def check_rule(rule: Rule, where: str) -> None:
+    """Refuse a rule that admits nobody, or says nothing.
+
+    Raises:
+        BadParameter: the rule is empty, or holds what no ServiceAccount's name can; the message names the place.
+    """
     if not (rule.service_account or rule.service_account_namespace or rule.service_account_name):
         raise BadParameter(f"{where} is empty; give service_account as namespace:name")
     if rule.service_account:

@@ -10,7 +10,7 @@ from support.auth_client import InProcessClient
 from support.virtual_time import run_in_virtual_time, seconds
 from teleport.agent.heartbeat import PERIOD, RETRY, Heartbeat
 from teleport.auth.stores.presence import SERVER_LIFE
-from teleport.errors import ConnectionFailed
+from teleport.errors import ConnectionFailed, MembershipEnded
 from teleport.resources.role import SystemRole
 
 
@@ -73,6 +73,17 @@ def test_a_failure_is_reported_and_tried_again_soon() -> None:
     beating = run_in_virtual_time(work())
     assert beating.reports == ["heartbeat failed: cannot talk to auth:3025", None]
     assert RETRY.total_seconds() / 2 <= beating.times[1] <= RETRY.total_seconds()
+
+
+def test_a_member_that_is_out_says_no_more() -> None:
+    async def work() -> Beating:
+        beating = await start()
+        beating.client.fail_next(MembershipEnded("its pod has ended"))
+        with pytest.raises(MembershipEnded):
+            await beating.heartbeat.run()
+        return beating
+
+    assert run_in_virtual_time(work()).times == [0]
 
 
 async def test_what_is_declared_arrives_and_a_goodbye_takes_it_away() -> None:

@@ -1,13 +1,15 @@
+import asyncio
 from collections.abc import Sequence
 
 import pytest
 
 from support.auth import SECRET, InProcessAuth, build_host
 from support.auth_client import InProcessClient, InProcessJoiner, RememberedState
-from teleport.agent.identity import build_joined, generate_keys
+from support.virtual_time import run_in_virtual_time
+from teleport.agent.identity import Joined, build_joined, generate_keys
 from teleport.agent.membership import Membership
 from teleport.auth.access import Caller
-from teleport.errors import AccessDenied, ConnectionFailed
+from teleport.errors import AccessDenied, ConnectionFailed, JoinRefused, StorageError, Unavailable
 from teleport.resources.role import SystemRole
 
 NODE, APP, DB = SystemRole.NODE, SystemRole.APP, SystemRole.DB
@@ -32,7 +34,7 @@ class Member:
         return build_host(NODE)
 
 
-async def join(*granted: SystemRole) -> Member:
+async def join(*granted: SystemRole, is_new: bool = False) -> Member:
     """Return a process that has joined for Node, and holds a token that grants something."""
     auth = await InProcessAuth.start()
     await auth.add_token("the-first-token", NODE)
@@ -40,14 +42,25 @@ async def join(*granted: SystemRole) -> Member:
     keys = generate_keys()
     joined = build_joined(keys, await auth.join("the-first-token", keys=keys))
     states = RememberedState()
-    return Member(auth, Membership(joined, states=states, hostname="node"), states, granted)
+    membership = Membership(joined, states=states, hostname="node", is_new=is_new)
+    return Member(auth, membership, states, granted)
+
+
+async def stored(member: Member) -> Joined:
+    """Return what is stored once all is."""
+    done = asyncio.Event()
+    task = asyncio.create_task(member.membership.keep_stored(lambda _: done.set()))
+    await done.wait()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert member.states.state.joined is not None
+    return member.states.state.joined
 
 
 async def test_a_service_that_the_identity_covers_is_certified_and_remembered() -> None:
     member = await join()
     await member.membership.certify(member.client, NODE, None)
-    joined = member.states.state.joined
-    assert joined is not None
+    joined = await stored(member)
     assert set(joined.certificates) == {SystemRole.INSTANCE, NODE}
     assert joined.keys[NODE] != joined.keys[SystemRole.INSTANCE]
 
@@ -62,15 +75,14 @@ async def test_a_certificate_that_is_there_is_not_asked_for_again() -> None:
 async def test_a_service_that_is_not_covered_gets_its_role_by_the_token() -> None:
     member = await join(APP)
     await member.membership.certify(member.client, APP, member.joiner)
-    joined = member.states.state.joined
-    assert joined is not None
+    joined = await stored(member)
     assert APP in joined.certificates
-    assert len(member.joiner.keys) == 1
+    assert member.joiner.keys == [joined.keys[SystemRole.INSTANCE]]
 
 
 async def test_without_a_token_it_is_refused() -> None:
     member = await join(APP)
-    with pytest.raises(AccessDenied):
+    with pytest.raises(AccessDenied, match="does not cover role App; let its token be for that role too"):
         await member.membership.certify(member.client, APP, None)
 
 
@@ -82,13 +94,51 @@ async def test_a_token_that_does_not_help_is_not_used_again_and_again() -> None:
     assert len(member.joiner.keys) == 1
 
 
-async def test_a_token_that_is_refused_is_not_tried_again() -> None:
+async def test_a_token_that_is_refused_is_not_tried_again_and_does_not_hide_what_is_lacking() -> None:
     member = await join()
-    member.joiner.fail_next(AccessDenied("the token is expired or not found"))
-    for _ in range(2):
-        with pytest.raises(AccessDenied):
-            await member.membership.certify(member.client, DB, member.joiner)
+    member.joiner.fail_next(JoinRefused("token_expired", "ask for another token"))
+    with pytest.raises(AccessDenied, match=r"does not cover role Db, and the token does not help: .*ask for another"):
+        await member.membership.certify(member.client, DB, member.joiner)
+    with pytest.raises(AccessDenied, match="does not cover role Db"):
+        await member.membership.certify(member.client, DB, member.joiner)
     assert len(member.joiner.keys) == 1
+
+
+async def test_a_token_that_has_just_been_used_is_not_used_again() -> None:
+    member = await join(APP, is_new=True)
+    with pytest.raises(AccessDenied, match="does not cover role App"):
+        await member.membership.certify(member.client, APP, member.joiner)
+    assert member.joiner.keys == []
+
+
+def test_what_cannot_be_stored_is_held_and_stored_as_soon_as_it_can_be() -> None:
+    async def work() -> tuple[Member, list[str | None]]:
+        member = await join(is_new=True)
+        reports: list[str | None] = []
+        task = asyncio.create_task(member.membership.keep_stored(reports.append))
+        member.states.fail_next(Unavailable("the API server is away"), StorageError("the disk is full"))
+        await asyncio.sleep(0.1)
+        await member.membership.certify(member.client, NODE, None)
+        await asyncio.sleep(10)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        return member, reports
+
+    member, reports = run_in_virtual_time(work())
+    assert reports == ["the API server is away", "the disk is full", None]
+    assert [state.joined is not None and NODE in state.joined.certificates for state in member.states.history] == [True]
+
+
+def test_what_is_stored_is_not_stored_again() -> None:
+    async def work() -> Member:
+        member = await join()
+        task = asyncio.create_task(member.membership.keep_stored(lambda _: None))
+        await asyncio.sleep(1000)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        return member
+
+    assert run_in_virtual_time(work()).states.history == []
 
 
 async def test_a_connection_that_fails_meanwhile_costs_nothing() -> None:
@@ -109,7 +159,6 @@ async def test_changed_trust_is_taken_over_and_shown_to_new_connections() -> Non
     other = await InProcessAuth.start()
     member.auth.authority.replace(await other.stores.authorities.load())
     await member.membership.follow_trust(member.client)
-    joined = member.states.state.joined
-    assert joined is not None
+    joined = await stored(member)
     assert joined.trust == member.auth.authority.trust_bundle
     assert member.membership.trust.request_options()["ssl"] is not before

@@ -7,12 +7,20 @@ import pytest
 from support.auth import SECRET, InProcessAuth, build_host
 from support.auth_client import InProcessClient, InProcessJoiner, RememberedState
 from support.virtual_time import run_in_virtual_time, seconds
-from teleport.agent.identity import AgentState, build_joined, generate_keys
+from teleport.agent.identity import AgentState, Joined, build_joined, generate_keys
 from teleport.agent.joining import VersionRefused
 from teleport.agent.membership import Membership
-from teleport.agent.server import INSTANCE, Agent
+from teleport.agent.server import INSTANCE, STATE, Agent
 from teleport.config.settings import ServiceSettings, Settings
-from teleport.errors import BadParameter, ConnectionFailed, JoinRefused, StorageError, TrustError
+from teleport.errors import (
+    BadParameter,
+    ConnectionFailed,
+    JoinRefused,
+    MembershipEnded,
+    StorageError,
+    TrustError,
+    Unavailable,
+)
 from teleport.resources.address import Address
 from teleport.resources.role import SystemRole
 from teleport.web.readiness import Readiness, State
@@ -64,12 +72,39 @@ async def test_without_identity_and_token_there_is_nothing_to_do() -> None:
         await living.agent._obtain_identity()
 
 
-async def test_keys_are_remembered_before_they_are_shown_and_the_identity_after() -> None:
+async def test_keys_are_remembered_before_they_are_shown() -> None:
     living = await start()
     joined = await living.agent._obtain_identity()
-    first, last = living.states.history
-    assert first == AgentState(pending_keys=living.joiner.keys[0])
-    assert last == AgentState(joined=joined)
+    assert living.states.history == [AgentState(pending_keys=living.joiner.keys[0])]
+    assert joined.keys[SystemRole.INSTANCE] == living.joiner.keys[0]
+
+
+def test_without_its_state_an_agent_waits_and_shows_no_key_and_says_why(caplog: pytest.LogCaptureFixture) -> None:
+    async def work() -> tuple[Living, list[int]]:
+        living = await start()
+        away = [Unavailable("Kubernetes is away")] * 3
+        living.states.fail_next(*away)
+        task = asyncio.create_task(living.agent._obtain_identity())
+        await asyncio.sleep(0.1)
+        assert "state: Kubernetes is away" in living.readiness.report().text
+        living.states.fail_next(*away)
+        await asyncio.sleep(1)
+        joins = [len(living.joiner.keys)]
+        await task
+        return living, [*joins, len(living.joiner.keys)]
+
+    living, joins = run_in_virtual_time(work())
+    assert joins == [0, 1]
+    assert caplog.text.count("the agent's state: Kubernetes is away") == 6
+    assert living.states.state.pending_keys == living.joiner.keys[0]
+
+
+async def test_a_state_that_is_somebody_else_s_ends_the_agent_before_it_shows_a_key() -> None:
+    living = await start()
+    living.states.fail_next(StorageError("another process has written"))
+    with pytest.raises(StorageError):
+        await living.agent._obtain_identity()
+    assert living.joiner.keys == []
 
 
 async def test_hostile_52_an_agent_that_died_while_it_joined_asks_again_with_the_same_keys() -> None:
@@ -133,7 +168,7 @@ async def test_a_damaged_identity_is_said_and_not_a_crash(certificate: str) -> N
 
 async def keep_membership(living: Living, *covered: SystemRole) -> InProcessClient:
     joined = await living.agent._obtain_identity()
-    membership = Membership(joined, states=living.states, hostname="web-1")
+    membership = Membership(joined, states=living.states, hostname="web-1", is_new=living.agent._has_joined_now)
     client = InProcessClient(living.auth, build_host(*covered, host_id=joined.host_id))
     task = asyncio.create_task(living.agent._keep_membership(membership, client))
     await asyncio.sleep(100)
@@ -150,6 +185,7 @@ def test_services_are_declared_once_they_have_certificates() -> None:
         return living
 
     living = run_in_virtual_time(work())
+    living.readiness.succeed(STATE)
     assert [record["kind"] for record in living.agent._build_records()] == ["node"]  # there is no application to serve
     living.readiness.succeed(INSTANCE)
     assert living.readiness.state is State.OK
@@ -167,7 +203,7 @@ def test_a_service_that_gets_no_certificate_makes_the_process_unready_and_stops_
     assert "service app cannot start" in report.text
     assert [record["kind"] for record in living.agent._build_records()] == ["node"]
     assert client.names().count("trust_bundle") >= 3
-    assert len(living.joiner.keys) == 2
+    assert len(living.joiner.keys) == 1  # the token that it joined with is not for that role; again it would not be
 
 
 def test_the_trust_of_the_cluster_is_followed_within_half_a_minute() -> None:
@@ -193,3 +229,58 @@ def test_trouble_is_told_with_what_to_do() -> None:
         return living
 
     assert "is of another cluster" in run_in_virtual_time(work()).readiness.report().text
+
+
+async def test_a_process_whose_membership_has_ended_joins_anew_as_somebody_else(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    living = await start()
+    living.states.state = before = await join_before(living)
+    lives: list[Joined] = []
+
+    async def live(joined: Joined) -> None:
+        lives.append(joined)
+        if len(lives) == 1:
+            raise ExceptionGroup("tasks", [MembershipEnded("its pod has ended"), MembershipEnded("its pod has ended")])
+        raise ExceptionGroup("tasks", [StorageError("ends the test")])
+
+    monkeypatch.setattr(living.agent, "_live", live)
+    with pytest.raises(ExceptionGroup, match="tasks"):
+        await living.agent.run()
+    assert before.joined is not None
+    assert lives[0] == before.joined
+    assert lives[1].host_id != before.joined.host_id
+    assert living.states.history == [AgentState(pending_keys=living.joiner.keys[0])]
+    assert living.joiner.keys[0] != before.joined.keys[SystemRole.INSTANCE]
+
+
+async def test_without_a_token_the_end_of_the_membership_is_the_end_of_the_process(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    living = await start(has_token=False)
+    living.states.state = await join_before(living)
+
+    async def live(_: Joined) -> None:
+        raise ExceptionGroup("tasks", [MembershipEnded("its pod has ended")])
+
+    monkeypatch.setattr(living.agent, "_live", live)
+    with pytest.raises(BadParameter, match="no member of a cluster"):
+        await living.agent.run()
+
+
+@pytest.mark.parametrize("operation", ["host_certificates", "trust_bundle"])
+def test_the_end_of_the_membership_is_not_waited_out(operation: str) -> None:
+    async def work() -> None:
+        living = await start()
+        joined = await living.agent._obtain_identity()
+        membership = Membership(joined, states=living.states, hostname="web-1")
+        client = InProcessClient(living.auth, build_host(NODE, APP))
+        if operation == "trust_bundle":
+            for service in living.agent._services:
+                service.certified = True
+        client.fail_next(MembershipEnded("its pod has ended"))
+        with pytest.raises(MembershipEnded):
+            await living.agent._keep_membership(membership, client)
+        assert client.names() == [operation]
+
+    run_in_virtual_time(work())

@@ -274,6 +274,25 @@ async def test_the_uses_of_a_token_are_shown_without_its_name(border: Border) ->
     assert [use["outcome"] for use in answer["uses"]] == ["success"]
 
 
+async def test_an_unknown_token_has_no_uses_and_is_not_found(border: Border) -> None:
+    with pytest.raises(NotFound, match="not found"):
+        await border.ask("token_uses", {"name": "unknown-token"}, border.show_admin())
+
+
+async def test_a_token_that_nobody_has_used_has_an_empty_ledger(border: Border) -> None:
+    await border.auth.add_token()
+    answer = await border.ask("token_uses", {"name": SECRET}, border.show_admin())
+    assert answer["uses"] == []
+
+
+async def test_the_uses_of_a_token_that_was_revoked_are_still_shown(border: Border) -> None:
+    await border.auth.add_token()
+    await border.auth.join()
+    await border.ask("resources/delete", {"kind": "token", "name": SECRET}, border.show_admin())
+    answer = await border.ask("token_uses", {"name": SECRET}, border.show_admin())
+    assert [use["outcome"] for use in answer["uses"]] == ["success"]
+
+
 async def test_private_keys_leave_on_no_path(border: Border) -> None:
     admin = border.show_admin()
     listed = await border.ask("resources/list", {"kind": "cert_authority", "with_secrets": True}, admin)

@@ -83,3 +83,32 @@ async def test_the_number_of_counted_addresses_is_bounded(monkeypatch: pytest.Mo
         await exhaust(limits, f"192.0.2.{number}", 1)
     await limits.flush()
     assert len(await auth.list_events("join.limited")) == 2
+
+
+async def test_an_address_is_told_twenty_times_to_wait_and_is_not_worth_a_handshake_then() -> None:
+    auth = await InProcessAuth.start()
+    limits = build_limits(auth)
+    await exhaust(limits, "192.0.2.7", 19)
+    assert limits.is_heeded_by("192.0.2.7")
+    await exhaust(limits, "192.0.2.7", 1)
+    assert not limits.is_heeded_by("192.0.2.7")
+    assert limits.is_heeded_by("192.0.2.8")
+
+
+async def test_an_address_that_has_waited_is_worth_a_handshake_again() -> None:
+    auth = await InProcessAuth.start()
+    limits = build_limits(auth)
+    await exhaust(limits, "192.0.2.7", 20)
+    auth.clock.advance(timedelta(seconds=2))
+    assert not limits.is_heeded_by("192.0.2.7")
+    auth.clock.advance(timedelta(seconds=28))
+    assert limits.is_heeded_by("192.0.2.7")
+    limits.check("192.0.2.7")
+
+
+async def test_hostile_29_addresses_of_one_ipv6_network_are_told_together() -> None:
+    auth = await InProcessAuth.start()
+    limits = build_limits(auth)
+    await exhaust(limits, "2001:db8::1", 20)
+    assert not limits.is_heeded_by("2001:db8::2")
+    assert limits.is_heeded_by("2001:db8:0:1::1")

@@ -5,7 +5,7 @@ import pytest
 
 from teleport.errors import CompareFailed, TeleportError, Unavailable
 from teleport.kube.connection import MAX_MESSAGE, check_answer, hide_tokens
-from teleport.kube.errors import BadAnswer, Forbidden, Gone, Missing, NoAnswer
+from teleport.kube.errors import BadAnswer, Forbidden, Gone, Missing, NoAnswer, TooBusy
 from teleport.kube.outgoing import Answer
 
 WAIT = timedelta(seconds=7)
@@ -36,7 +36,7 @@ def test_a_success_is_let_through(status: int) -> None:
         (422, BadAnswer),
         (302, BadAnswer),
         (408, NoAnswer),
-        (429, NoAnswer),
+        (429, TooBusy),
         (500, NoAnswer),
         (503, NoAnswer),
         (504, NoAnswer),

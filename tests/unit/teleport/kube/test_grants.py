@@ -7,6 +7,7 @@ from teleport.kube.grants import (
     build_least_reviews_grant,
     build_pods_grant,
     build_reviews_grant,
+    build_state_grant,
     build_watch_grant,
     find_account,
 )
@@ -57,6 +58,13 @@ def test_in_one_namespace_a_role_is_enough() -> None:
         "kubectl create role teleport-auth-pods --namespace=apps --verb=get --resource=pods && "
         "kubectl create rolebinding teleport-auth-pods --namespace=apps "
         "--role=teleport-auth-pods --serviceaccount=teleport:auth"
+    )
+
+
+def test_the_right_to_keep_state_is_for_one_namespace() -> None:
+    assert build_state_grant(Account("apps", "web"), "agents").command == (
+        "kubectl create role apps-web-state --namespace=agents --verb=get,create,patch --resource=secrets && "
+        "kubectl create rolebinding apps-web-state --namespace=agents --role=apps-web-state --serviceaccount=apps:web"
     )
 
 

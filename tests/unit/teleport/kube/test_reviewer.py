@@ -7,9 +7,9 @@ import pytest
 from support.clock import FakeClock
 from support.virtual_time import run_in_virtual_time, seconds
 from teleport.errors import Unavailable
-from teleport.kube.errors import Forbidden, NoAnswer
+from teleport.kube.errors import SOON, Forbidden, NoAnswer, TooBusy
 from teleport.kube.review_cache import LIFE, REFUSAL_LIFE
-from teleport.kube.reviewer import DEADLINE, MAX_PENDING, TokenReviewer, compute_wait
+from teleport.kube.reviewer import DEADLINE, MAX_PENDING, TokenReviewer, choose_return, compute_wait
 from teleport.kube.token_review import ReviewStatus
 
 AUDIENCES = ("example.com",)
@@ -155,6 +155,41 @@ def test_hostile_20_what_the_api_asks_for_is_waited_for_and_the_deadline_is_not_
         assert 3 <= seconds() < 5
 
     run_in_virtual_time(scenario())
+
+
+def test_hostile_20_while_the_api_sends_everybody_away_nobody_else_asks() -> None:
+    async def scenario() -> None:
+        api = FakeApi()
+        api.failures = [TooBusy("busy", timedelta(seconds=3))]
+        reviewer, _ = build(api, max_in_flight=2)
+        first = asyncio.create_task(reviewer.review("a", AUDIENCES))
+        await asyncio.sleep(1)
+        assert api.asked == ["a"]
+        assert (await reviewer.review("b", AUDIENCES)).authenticated
+        assert seconds() == pytest.approx(3)
+        await first
+        assert api.asked == ["a", "b", "a"]
+
+    run_in_virtual_time(scenario())
+
+
+def test_hostile_20_a_failure_of_one_question_holds_nobody_else_up() -> None:
+    async def scenario() -> None:
+        api = FakeApi()
+        api.failures = [NoAnswer("down", timedelta(seconds=3))]
+        reviewer, _ = build(api)
+        first = asyncio.create_task(reviewer.review("a", AUDIENCES))
+        await asyncio.sleep(1)
+        assert (await reviewer.review("b", AUDIENCES)).authenticated
+        assert seconds() == pytest.approx(1)
+        await first
+
+    run_in_virtual_time(scenario())
+
+
+def test_hostile_24_those_who_waited_in_vain_do_not_come_back_together() -> None:
+    returns = {choose_return() for _ in range(100)}
+    assert SOON <= min(returns) < max(returns) <= DEADLINE
 
 
 def test_hostile_20_nobody_waits_less_than_was_asked_for_and_not_all_wait_the_same() -> None:

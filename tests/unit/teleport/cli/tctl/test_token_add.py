@@ -151,9 +151,18 @@ def test_a_usage_error_gives_2_and_asks_nobody(cluster: FakeCluster, args: list[
     assert cluster.calls == []
 
 
-@pytest.mark.parametrize(("ttl", "minutes"), [("1h30m", "90"), ("90s", "1"), ("59s", "0")])
-def test_minutes_in_the_node_text_are_whole(cluster: FakeCluster, ttl: str, minutes: str) -> None:
-    assert f"expire in {minutes} minutes." in tctl_output(cluster, "tokens", "add", "--type=node", f"--ttl={ttl}")
+@pytest.mark.parametrize(
+    ("ttl", "life"), [("1h30m", "90 minutes"), ("90s", "1 minutes"), ("60s", "1 minutes"), ("59s", "59 seconds")]
+)
+def test_minutes_in_the_node_text_are_whole_and_none_is_nought(cluster: FakeCluster, ttl: str, life: str) -> None:
+    output = tctl_output(cluster, "tokens", "add", "--type=node", f"--ttl={ttl}")
+    assert f"This token will expire in {life}.\n" in output
+    assert f"This invitation token will expire in {life}\n" in output
+
+
+@pytest.mark.parametrize("command", [["tokens", "add"], ["nodes", "add"]])
+def test_the_life_that_help_tells_is_the_default_one(cluster: FakeCluster, command: list[str]) -> None:
+    assert "[default: 30m]" in tctl_output(cluster, *command, "--help")
 
 
 @pytest.mark.parametrize("role", ["kube", "app", "db"])

@@ -1,3 +1,4 @@
+import os
 import stat
 import subprocess
 from pathlib import Path
@@ -9,6 +10,7 @@ from click.testing import CliRunner, Result
 
 from support.configurations import NODE, PIN, load
 from teleport.cli.teleport.configure import configure
+from teleport.cli.teleport.configuring import needs_sudo
 from teleport.errors import AlreadyExists, BadParameter, TeleportError
 
 CASES = yaml.safe_load((Path(__file__).parents[4] / "cases" / "config.yaml").read_text())["configure"]
@@ -16,7 +18,7 @@ GUIDE = ["--roles=node", "--token=join-token", "--auth-server=auth.example.com:3
 
 
 def run(*args: str) -> Result:
-    return CliRunner().invoke(configure, list(args))
+    return CliRunner(env={"SUDO_USER": None}).invoke(configure, list(args))
 
 
 def dig(document: Any, path: str) -> object:
@@ -48,12 +50,35 @@ def test_the_sed_line_of_the_guide_puts_the_pin_in(tmp_path: Path) -> None:
 
 def test_the_file_is_for_its_owner_alone_and_whole(tmp_path: Path) -> None:
     path = tmp_path / "teleport.yaml"
-    result = run(*GUIDE, "-o", f"file://{path}")
+    result = run(*GUIDE, f"--data-dir={tmp_path}/data", "-o", f"file://{path}")
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert list(tmp_path.iterdir()) == [path]
     assert f"written to {path}" in result.stdout
-    assert f"sudo teleport start --config={path}" in result.stdout
+    assert f"  teleport start --config={path}\n" in result.stdout
     assert "join-token" not in result.output
+
+
+def test_a_path_with_a_blank_is_quoted_in_the_command(tmp_path: Path) -> None:
+    result = run(*GUIDE, f"--data-dir={tmp_path}", "-o", f"file://{tmp_path}/my%20file.yaml")
+    assert f"teleport start --config='{tmp_path}/my file.yaml'\n" in result.stdout
+
+
+@pytest.mark.parametrize(("environ", "expected"), [({}, False), ({"SUDO_USER": "alice"}, True)])
+def test_root_needs_sudo_only_where_somebody_used_it(environ: dict[str, str], expected: bool) -> None:
+    assert needs_sudo(Path("/var/lib/teleport"), environ, user_id=0) is expected
+
+
+def test_others_need_sudo_where_they_may_not_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Path] = []
+
+    def access(path: Path, mode: int) -> bool:
+        asked.append(path)
+        return path.exists() if mode == os.F_OK else path == tmp_path
+
+    monkeypatch.setattr("os.access", access)
+    assert not needs_sudo(tmp_path / "a" / "b", {}, user_id=1000)
+    assert needs_sudo(Path("/a/b"), {}, user_id=1000)
+    assert asked[-1] == Path("/")
 
 
 def test_a_file_that_exists_is_not_overwritten(tmp_path: Path) -> None:

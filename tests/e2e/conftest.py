@@ -1,0 +1,93 @@
+"""What cases share: the image, and a Kubernetes cluster with an auth server, in which each test has a namespace.
+
+A test that fails leaves logs, events and descriptions in `var/e2e`. `--keep-cluster` leaves the cluster itself, which
+the next run with this flag uses.
+"""
+
+import re
+import shutil
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+from pytest_kind import KindCluster
+
+from support.container_image import build_image, find_build_obstacle
+from support.fresh_host import ROOT
+from support.kind import CLUSTER, NODE_IMAGE, Kubernetes, delete_leftover, find_kind_obstacle
+from support.pod_auth import IMAGE_NAME, Auth
+from support.pods import Tenant
+
+ARTEFACTS = ROOT / "var" / "e2e"
+RUNNING: pytest.StashKey[Kubernetes] = pytest.StashKey()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    kubernetes = item.config.stash.get(RUNNING, None)
+    if report.failed and kubernetes is not None:
+        folder = ARTEFACTS / re.sub(r"\W+", "-", item.name)
+        kubernetes.save_artefacts(folder)
+        report.sections.append(("what the cluster did", f"see {folder}"))
+    return report
+
+
+@pytest.fixture(scope="session")
+def teleport_image() -> str:
+    """Build the image of the working tree."""
+    obstacle = find_build_obstacle()
+    if obstacle is not None:
+        pytest.skip(f"NOT TESTED: the container image needs Docker: {obstacle}")
+    return build_image()
+
+
+@pytest.fixture(scope="session")
+def kubernetes(request: pytest.FixtureRequest, teleport_image: str) -> Iterator[Kubernetes]:
+    """Run a cluster that knows the image."""
+    node_image = request.config.getoption("kind_image") or NODE_IMAGE
+    obstacle = find_kind_obstacle(node_image)
+    if obstacle is not None:
+        pytest.skip(f"NOT TESTED: joining from real pods needs kind, kubectl and Docker: {obstacle}")
+    keep = request.config.getoption("keep_cluster")
+    if not keep:
+        delete_leftover()
+    programs = {f"{name}_path": Path(shutil.which(name) or name) for name in ("kind", "kubectl")}
+    cluster = KindCluster(CLUSTER, image=node_image, **programs)
+    try:
+        cluster.create()
+        made = Kubernetes(cluster)
+        request.config.stash[RUNNING] = made
+        made.wait_until_ready()
+        made.load_image(teleport_image, IMAGE_NAME)
+        yield made
+    finally:
+        if not keep:
+            cluster.delete()
+
+
+@pytest.fixture(scope="session")
+def auth(request: pytest.FixtureRequest, kubernetes: Kubernetes) -> Auth:
+    """The auth server of the example, which all tests share."""
+    made = Auth(kubernetes)
+    made.start()
+    if request.config.getoption("keep_cluster"):
+        made.restart()
+    return made
+
+
+@pytest.fixture(scope="session")
+def pin(auth: Auth) -> str:
+    return auth.pin
+
+
+@pytest.fixture
+def tenant(auth: Auth, pin: str) -> Iterator[Tenant]:
+    """A namespace of its own for each test."""
+    made = Tenant(auth, f"tenant-{uuid4().hex[:6]}", pin)
+    made.create()
+    yield made
+    made.remove()
