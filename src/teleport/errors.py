@@ -4,9 +4,10 @@ A new class is made only where somebody catches it, or where a client must be ab
 Messages are lower case, name the thing and, where that is known, what to do. They never contain a secret.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import ClassVar
+from types import MappingProxyType
+from typing import Any, ClassVar
 
 
 class TeleportError(Exception):
@@ -59,15 +60,19 @@ class JoinRefused(AccessDenied):
         reason: machine-readable and stable, as `token_expired`; goes to log, audit and metrics.
         detail: one sentence for the cluster's operator, without secrets.
         public: what the caller is told.
+        attributes: what the caller's proof says, for the audit log; nobody may have vouched for it.
     """
 
     code = "join_refused"
     PUBLIC: ClassVar[str] = "the token is expired or not found, or does not admit this role"
 
-    def __init__(self, reason: str, detail: str, public: str = PUBLIC) -> None:
+    def __init__(
+        self, reason: str, detail: str, public: str = PUBLIC, attributes: Mapping[str, Any] = MappingProxyType({})
+    ) -> None:
         super().__init__(public)
         self.reason = reason
         self.detail = detail
+        self.attributes = attributes
 
 
 class MembershipEnded(AccessDenied):
@@ -111,13 +116,18 @@ class NotSupported(TeleportError):
 
 
 class Unavailable(TeleportError):
-    """Something that is needed does not answer at present; the same request may succeed after `retry_after`."""
+    """Something that is needed does not answer at present; the same request may succeed after `retry_after`.
+
+    Log, audit and metrics learn more than the caller: the `reason` of the class, and the `detail`.
+    """
 
     code = "unavailable"
+    reason: ClassVar[str] = "unavailable"
 
     def __init__(self, message: str, retry_after: timedelta = timedelta(seconds=5)) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+        self.detail = message
 
 
 class ConnectionFailed(TeleportError):

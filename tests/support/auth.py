@@ -93,7 +93,8 @@ class InProcessAuth:
         *,
         host_cert_ttl: timedelta = HOST_CERT_TTL,
         backend: SteeredBackend | None = None,
-        kubernetes: AccessApi | None = None,
+        clock: FakeClock | None = None,
+        kubernetes: AccessApi | KubernetesAccess | None = None,
         cut: Callable[[str], None] = lambda _: None,
     ) -> Self:
         """Return a new cluster; nothing runs beside the test.
@@ -101,10 +102,11 @@ class InProcessAuth:
         Args:
             host_cert_ttl: life of a host certificate.
             backend: the store, if a test wants to keep it.
-            kubernetes: the API server of the Kubernetes cluster that it is in.
+            clock: the present, if others share it.
+            kubernetes: the API server of the Kubernetes cluster that it is in, or the way to it.
             cut: told of each pod whose members' connections are closed.
         """
-        clock = FakeClock()
+        clock = clock or FakeClock()
         backend = backend or SteeredBackend(clock=clock)
         sealer = Sealer(SealKey(bytes(32)))
         stores = build_stores(backend, sealer, clock=clock, retention=RETENTION)
@@ -117,7 +119,9 @@ class InProcessAuth:
         audit_log = AuditLog(
             backend=backend, path=Path("/nowhere/audit.jsonl"), clock=clock, retention=RETENTION, report=lambda _: None
         )
-        access = KubernetesAccess(api=kubernetes, clock=clock) if kubernetes is not None else None
+        access = kubernetes
+        if access is not None and not isinstance(access, KubernetesAccess):
+            access = KubernetesAccess(api=access, clock=clock)
         judges = build_judges(JudgeContext(cluster_name=CLUSTER, clock=clock, kubernetes=access))
         pod_lives = PodLives(stores=stores, kubernetes=access, audit_log=audit_log, cut=cut)
         joining = Joining(

@@ -4,6 +4,7 @@ The programs are found where KUBEBUILDER_ASSETS says. There is no kubelet: pods 
 tokens that are bound to them need.
 """
 
+import base64
 import json
 import os
 import shutil
@@ -22,6 +23,8 @@ from typing import Any
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+
+from support.jwt_tokens import sign
 
 ISSUER = "https://kubernetes.default.svc.cluster.local"
 ADMIN_TOKEN = "administrator-of-the-test"
@@ -140,6 +143,36 @@ class KubeApiServer:
         """Return a token as the kubelet gets it for a pod."""
         bound = {"kind": "Pod", "apiVersion": "v1", "name": pod, "uid": uid}
         return self.request_token(namespace, service_account, list(audiences), bound)
+
+    def create_legacy_token(self, namespace: str, service_account: str) -> str:
+        """Return a token that lives in a Secret, as clusters made them before 1.24."""
+        path = f"/api/v1/namespaces/{namespace}/serviceaccounts/{service_account}"
+        uid = self.ask("GET", path)["metadata"]["uid"]
+        prefix = "kubernetes.io/serviceaccount"
+        claims = {
+            "iss": "kubernetes/serviceaccount",
+            "sub": f"system:serviceaccount:{namespace}:{service_account}",
+            f"{prefix}/namespace": namespace,
+            f"{prefix}/secret.name": "old",
+            f"{prefix}/service-account.name": service_account,
+            f"{prefix}/service-account.uid": uid,
+        }
+        token = self.sign(claims)
+        annotations = {"kubernetes.io/service-account.name": service_account}
+        annotations["kubernetes.io/service-account.uid"] = uid
+        body = {
+            "metadata": {"name": "old", "annotations": annotations},
+            "type": "kubernetes.io/service-account-token",
+            "data": {"token": base64.b64encode(token.encode()).decode()},
+        }
+        self.ask("POST", f"/api/v1/namespaces/{namespace}/secrets", body)
+        return token
+
+    def sign(self, claims: dict[str, Any]) -> str:
+        """Return a token by the cluster's own key."""
+        key = serialization.load_pem_private_key(self.signing_key.read_bytes(), password=None)
+        assert isinstance(key, rsa.RSAPrivateKey)
+        return sign(claims, key=key, kid=None)
 
     def bind(self, role: str, namespace: str, service_account: str) -> str:
         """Bind a ClusterRole to a ServiceAccount and return the binding's name."""

@@ -173,7 +173,8 @@ class Objects:
             found = self.get(name)
             if found is None:
                 return None
-            condition = self.find_condition(name, type_)
+            conditions = found["status"]["conditions"]
+            condition: Document = next((each for each in conditions if each["type"] == type_), {})
             is_current = condition.get("observedGeneration") == found["metadata"]["generation"]
             return found if is_current and condition.get("reason") == reason else None
 

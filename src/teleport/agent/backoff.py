@@ -25,9 +25,18 @@ class Backoff:
         """Begin with the first wait again: an attempt succeeded."""
         self._next = self._first
 
-    async def wait(self) -> None:
-        """Wait, and twice as long the next time."""
-        await sleep_about(self._next, at_least=0.5)
+    async def wait(self, asked: timedelta = timedelta()) -> None:
+        """Wait, and twice as long the next time.
+
+        Args:
+            asked: for how long the other side wants to be left alone; up to the longest wait that is heeded, and never
+                by all to the moment.
+        """
+        asked = min(asked, self._longest)
+        if asked > self._next / 2:
+            await sleep_about(asked * 1.5, at_least=2 / 3)
+        else:
+            await sleep_about(self._next, at_least=0.5)
         self._next = min(self._next * 2, self._longest)
 
 

@@ -21,6 +21,7 @@ from teleport.config.settings import Settings
 from teleport.errors import (
     AccessDenied,
     BadParameter,
+    LimitExceeded,
     MembershipEnded,
     StorageError,
     TeleportError,
@@ -166,7 +167,7 @@ class Agent:
                 raise
             except TeleportError as error:
                 logger.error("cannot join: %s", explain_failure(error))  # noqa: TRY400 - for operators, without a trace
-                await backoff.wait()
+                await backoff.wait(error.retry_after if isinstance(error, LimitExceeded | Unavailable) else timedelta())
             else:
                 self._has_joined_now = True
                 logger.info("joined cluster %r as host %s", joined.trust.cluster_name, joined.host_id)

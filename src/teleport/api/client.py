@@ -1,6 +1,7 @@
 """The typed client: one method, `call`, for every operation of the API."""
 
 import os
+import re
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -22,6 +23,7 @@ MAX_ANSWER_BYTES = 32 * MAX_BODY_BYTES
 REQUEST_TIMEOUT = timedelta(seconds=30)
 CONNECT_TIMEOUT = timedelta(seconds=10)
 
+_SECONDS = re.compile("[0-9]{1,6}")
 _ERRORS: dict[str, type[errors.TeleportError]] = {
     error.code: error
     for error in (
@@ -65,15 +67,15 @@ class Client:
             ConnectionFailed: it cannot be reached, broke off, or answered something that is not the API.
         """
         body = None if operation.method == "GET" else request.model_dump_json(exclude_defaults=True).encode()
-        status, content = await self._send(operation.method, operation.path, body)
+        status, content, retry_after = await self._send(operation.method, operation.path, body)
         if status >= 300:  # noqa: PLR2004 - HTTP: 2xx is success, and no redirect is followed
-            raise _error_from(status, content)
+            raise _error_from(status, content, retry_after)
         try:
             return operation.response.model_validate_json(content)
         except ValidationError as error:
             raise errors.ConnectionFailed(f"{self._address} gave an answer that is not {operation.name}'s") from error
 
-    async def _send(self, method: str, path: str, body: bytes | None) -> tuple[int, bytes]:
+    async def _send(self, method: str, path: str, body: bytes | None) -> tuple[int, bytes, str]:
         options: dict[str, Any] = self._trust.request_options()
         headers = {"Content-Type": "application/json"} if body is not None else {}
         try:
@@ -91,7 +93,7 @@ class Client:
             raise errors.ConnectionFailed(f"cannot talk to {self._address}: {_describe(error)}") from error
         if len(content) > MAX_ANSWER_BYTES:
             raise errors.ConnectionFailed(f"the answer of {self._address} is larger than {MAX_ANSWER_BYTES} bytes")
-        return response.status, content
+        return response.status, content, response.headers.get("Retry-After", "")
 
 
 def _describe(error: Exception) -> str:
@@ -113,14 +115,17 @@ def _describe_cause(error: OSError) -> str:
     return error.strerror or str(error)
 
 
-def _error_from(status: int, content: bytes) -> errors.TeleportError:
+def _error_from(status: int, content: bytes, retry_after: str = "") -> errors.TeleportError:
     try:
         body = ErrorResponse.model_validate_json(content).error
     except ValidationError:
         return errors.ConnectionFailed(f"the server answered with status {status}")
     if body.code == errors.JoinRefused.code:
         return errors.JoinRefused("refused", body.message, public=body.message)
-    return _ERRORS.get(body.code, errors.TeleportError)(body.message)
+    error = _ERRORS.get(body.code, errors.TeleportError)(body.message)
+    if isinstance(error, errors.LimitExceeded | errors.Unavailable) and _SECONDS.fullmatch(retry_after):
+        error.retry_after = timedelta(seconds=int(retry_after))
+    return error
 
 
 @asynccontextmanager

@@ -104,7 +104,7 @@ class Endpoints:
             self._metrics.joins.labels(method, "refused", "limit_exceeded").inc()
             raise
         except TeleportError as error:
-            reason = error.reason if isinstance(error, JoinRefused) else error.code
+            reason = error.reason if isinstance(error, JoinRefused | Unavailable) else error.code
             self._metrics.joins.labels(method, "refused", reason).inc()
             if not isinstance(error, Unavailable | StorageError):
                 await self._limits.charge(address)

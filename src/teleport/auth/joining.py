@@ -6,20 +6,19 @@ meanwhile admits nobody, and a crash at any line leaves a use that is either rec
 """
 
 import asyncio
-import logging
 import uuid
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from teleport.api.messages import JoinRequest, JoinResponse, TokenUse
+from teleport.api.messages import JoinRequest, JoinResponse
 from teleport.auth import admission, audit
 from teleport.auth.access import Caller
 from teleport.auth.admission import MethodMismatch
 from teleport.auth.audit import AuditLog
 from teleport.auth.authority import Authority, HostGrant, Issued
+from teleport.auth.join_records import JoinRecords, build_use, describe_join
 from teleport.auth.join_request import JoinAttempt, parse_attempt
 from teleport.auth.pod_lives import PodLives
 from teleport.auth.stores import Stores
@@ -38,8 +37,6 @@ MAX_ATTEMPTS = 8
 """How often a join starts over because its token changed while it was judged."""
 MAX_TURNS = 1000
 """Beyond so many, locks that nobody holds are dropped."""
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +81,7 @@ class Joining:
         self._audit = audit_log
         self._clock = clock
         self._turns: dict[str, asyncio.Lock] = {}
+        self._records = JoinRecords(stores=stores, audit_log=audit_log, clock=clock)
 
     async def join(self, request: JoinRequest, caller: Caller) -> JoinResponse:
         """Admit the caller or refuse it.
@@ -97,14 +95,16 @@ class Joining:
         for _ in range(MAX_ATTEMPTS):
             stored = await self._find(attempt.token_name)
             try:
-                async with self._turn(stored, attempt) as stored:
-                    return await self._admit(stored, attempt)
+                return await self._admit(stored, attempt)
             except JoinRefused as refusal:
-                await self._record_refusal(stored, attempt, refusal)
+                await self._records.record_refusal(stored, attempt, refusal)
                 raise
             except BadParameter as error:
                 reason = "method_mismatch" if isinstance(error, MethodMismatch) else "bad_request"
-                await self._record_refusal(stored, attempt, JoinRefused(reason, error.message))
+                await self._records.record_refusal(stored, attempt, JoinRefused(reason, error.message))
+                raise
+            except Unavailable as error:
+                await self._records.record_undecided(stored, attempt, error)
                 raise
             except CompareFailed:
                 continue
@@ -129,15 +129,17 @@ class Joining:
         admission.check_method(stored.token, attempt.join_method)
         admission.check_address(stored.token, attempt.remote_addr)
         admission.check_role(stored.token, attempt.role)
-        usage = await self._load_usage(stored, attempt, now)
+        await self._load_usage(stored, attempt, now)
 
         identity = await self._judge(stored, attempt)
         if identity.bound_to is not None:
             await self._pod_lives.expect(identity.bound_to)
-        claim = await self._claim_proof(identity, attempt)
-        outcome = self._issue(stored, attempt, identity, usage)
+        async with self._turn(stored, attempt):
+            usage = await self._load_usage(stored, attempt, now)
+            claim = await self._claim_proof(identity, attempt)
+            outcome = self._issue(stored, attempt, identity, usage)
 
-        await self._commit(stored, attempt, usage, claim, outcome, now)
+            await self._commit(stored, attempt, usage, claim, outcome, now)
         return outcome.response
 
     async def _find(self, name: str) -> StoredToken | None:
@@ -145,20 +147,25 @@ class Joining:
         return self._static_tokens.find(self._tokens.lookup_id(name)) or stored
 
     @asynccontextmanager
-    async def _turn(self, stored: StoredToken | None, attempt: JoinAttempt) -> AsyncIterator[StoredToken | None]:
+    async def _turn(self, stored: StoredToken, attempt: JoinAttempt) -> AsyncIterator[None]:
         """Let those who count against the same limit take turns, instead of signing in vain.
 
-        Who had to wait gets the token as it is then.
+        All of them are judged by then: one whose judge waits for others would let everybody wait.
+
+        Raises:
+            CompareFailed: the token changed while this one waited.
         """
-        if stored is None or not _is_counted(stored):
-            yield stored
+        if not _is_counted(stored):
+            yield
             return
         if len(self._turns) > MAX_TURNS:
             self._turns = {key: lock for key, lock in self._turns.items() if lock.locked()}
         turn = self._turns.setdefault(stored.lookup_id, asyncio.Lock())
         waited = turn.locked()
         async with turn:
-            yield await self._find(attempt.token_name) if waited else stored
+            if waited and await self._find(attempt.token_name) != stored:
+                raise CompareFailed("the token changed meanwhile")
+            yield
 
     async def _load_usage(self, stored: StoredToken, attempt: JoinAttempt, now: datetime) -> Usage | None:
         limits = stored.token.spec.limits
@@ -183,6 +190,7 @@ class Joining:
             identity.use,
             key_fingerprint=attempt.key_fingerprint,
             remote_addr=attempt.remote_addr,
+            attributes=identity.attributes,
         )
 
     def _issue(
@@ -215,8 +223,7 @@ class Joining:
         now: datetime,
     ) -> None:
         conditions: list[Condition] = [*stored.unchanged, *claim.conditions]
-        subject = outcome.identity.subject
-        use = _build_use(attempt, outcome.response.host_id, "success", now, subject)
+        use = build_use(attempt, outcome.response.host_id, "success", now, outcome.identity.subject)
         writes: list[Write] = [self._ledger.build_entry(stored.lookup_id, use, now), *claim.writes]
         if usage is not None and usage.find_holder(attempt.key_fingerprint, now) is None:
             after = usage.after_use(attempt.key_fingerprint, outcome.response.host_id, now)
@@ -233,7 +240,7 @@ class Joining:
         event = self._audit.build(
             audit.BOT_JOIN if attempt.role is SystemRole.BOT else audit.INSTANCE_JOIN,
             success=True,
-            **_describe(stored, attempt),
+            **describe_join(stored, attempt),
             host_id=outcome.response.host_id,
             token_expires=render_time(expires) if expires is not None else None,
             attributes=dict(outcome.identity.attributes),
@@ -241,22 +248,6 @@ class Joining:
             certificate_serial=outcome.issued.serial,
         )
         await self._backend.commit(conditions, [*writes, event.put])
-        self._audit.committed(event)
-
-    async def _record_refusal(self, stored: StoredToken | None, attempt: JoinAttempt, refusal: JoinRefused) -> None:
-        logger.warning("join refused: %s (%s), from %s", refusal.reason, refusal.detail, attempt.remote_addr)
-        now = self._clock.now()
-        event = self._audit.build(
-            audit.BOT_JOIN_FAILURE if attempt.role is SystemRole.BOT else audit.INSTANCE_JOIN_FAILURE,
-            success=False,
-            reason=refusal.reason,
-            message=refusal.detail,
-            **_describe(stored, attempt),
-        )
-        writes: list[Write] = [event.put]
-        if stored is not None:
-            writes.append(self._ledger.build_entry(stored.lookup_id, _build_use(attempt, "", refusal.reason, now), now))
-        await self._backend.commit([], writes)
         self._audit.committed(event)
 
 
@@ -298,27 +289,3 @@ def _build_grant(stored: StoredToken, attempt: JoinAttempt, host_id: str, pod_ui
         remote_addr=attempt.remote_addr,
         pod_uid=pod_uid or bound,
     )
-
-
-def _build_use(attempt: JoinAttempt, host_id: str, outcome: str, now: datetime, subject: str = "") -> TokenUse:
-    return TokenUse(
-        time=now,
-        host_id=host_id,
-        remote_addr=attempt.remote_addr,
-        role=attempt.role,
-        outcome=outcome,
-        subject=subject,
-    )
-
-
-def _describe(stored: StoredToken | None, attempt: JoinAttempt) -> dict[str, Any]:
-    """Return what every event of a join tells; of an unknown token not even the guess."""
-    return {
-        "role": attempt.role,
-        "node_name": attempt.node_name,
-        "remote_addr": attempt.remote_addr,
-        "token_name": stored.token.safe_name if stored is not None else "",
-        "method": stored.token.spec.join_method if stored is not None else "",
-        "bot_name": stored.token.spec.bot_name if stored is not None else "",
-        "key_fingerprint": attempt.key_fingerprint,
-    }

@@ -206,15 +206,18 @@ def copy_status(answer: Mapping[str, Any]) -> ReviewStatus:
     """Copy the status of a TokenReview; what is not of its type is as if it were not there.
 
     Raises:
-        BadAnswer: there is no status.
+        BadAnswer: there is no status, or it vouches for nobody.
     """
     status = answer.get("status")
     if not isinstance(status, dict):
         raise BadAnswer("the API server's answer is no TokenReview")
     user = read_block(status, "user")
+    authenticated, username = status.get("authenticated") is True, read_text(user, "username")
+    if authenticated and not username:
+        raise BadAnswer("the API server vouches for a token and does not say whose it is")
     return ReviewStatus(
-        authenticated=status.get("authenticated") is True,
-        username=read_text(user, "username"),
+        authenticated=authenticated,
+        username=username,
         uid=read_text(user, "uid"),
         groups=read_texts(user.get("groups")),
         extra={name: read_texts(values) for name, values in read_block(user, "extra").items()},

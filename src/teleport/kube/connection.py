@@ -34,7 +34,8 @@ MAX_MESSAGE = 500
 TIMEOUT = timedelta(seconds=5)
 JSON = "application/json"
 
-_JWT = re.compile(r"eyJ[A-Za-z0-9_.-]*")
+_JWT = re.compile(r"eyJ[A-Za-z0-9_.-]*|[A-Za-z0-9_-]{20,}\.[A-Za-z0-9_-]{20,}(\.[A-Za-z0-9_-]*)?")
+"""As headers usually begin, or two long parts: a header may begin with white space."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ class NoAnswer(Unavailable):
         public: what the stranger learns.
     """
 
+    reason = "kubernetes_no_answer"
     PUBLIC = "Kubernetes does not answer at present"
 
     def __init__(self, detail: str, retry_after: timedelta = SOON, public: str = PUBLIC) -> None:
@@ -34,6 +35,7 @@ class TooBusy(NoAnswer):
 class BadAnswer(NoAnswer):
     """There is an answer that is of no use, and asking again at once would bring the same."""
 
+    reason = "kubernetes_bad_answer"
     RETRY_AFTER = timedelta(seconds=10)
     PUBLIC = "Kubernetes gives no answer that can be used; the auth server's log says why"
 
@@ -44,14 +46,23 @@ class BadAnswer(NoAnswer):
 class Untrusted(BadAnswer):
     """Whoever answers shows a certificate that is not trusted here; nothing was sent to it."""
 
+    reason = "kubernetes_untrusted"
+
 
 class Forbidden(BadAnswer):
     """The API server does not let this process ask; a person must grant the right."""
 
+    reason = "kubernetes_forbidden"
     PUBLIC = "auth may not ask Kubernetes; the auth server's log names the right that its ServiceAccount lacks"
 
     def __init__(self, detail: str) -> None:
         super().__init__(detail, self.PUBLIC)
+
+
+class NotInCluster(Unavailable):
+    """This process is in no Kubernetes cluster and is told of none; a person must tell it."""
+
+    reason = "not_in_cluster"
 
 
 class Missing(BadAnswer):

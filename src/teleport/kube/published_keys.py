@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 from teleport.clock import Clock
-from teleport.kube.errors import Forbidden, NoAnswer
+from teleport.kube.errors import NoAnswer
 
 LIFE = timedelta(minutes=10)
 STALE_LIFE = timedelta(hours=1)
@@ -31,8 +31,8 @@ class PublishedKeys:
         self._text = ""
         self._fetched_at: float | None = None
         self._attempted_at: float | None = None
-        self._problem = ""
-        self._is_forbidden = False
+        self._refreshed_at: float | None = None
+        self._problem = NoAnswer("the keys have not been asked for")
 
     async def load(self) -> str:
         """Return the key set.
@@ -43,29 +43,36 @@ class PublishedKeys:
         """
         if self._is_within(self._fetched_at, LIFE):
             return self._text
-        return await self._look(LIFE, FAILURE_PAUSE)
+        async with self._turn:
+            if not self._is_within(self._fetched_at, LIFE) and not self._is_within(self._attempted_at, FAILURE_PAUSE):
+                await self._try()
+        return self._require()
 
     async def refresh(self) -> str:
-        """Return the key set fetched anew, unless that was done or tried a moment ago.
+        """Return the key set fetched anew, unless another token has led to that, or to the attempt, a moment ago.
+
+        Keys may be replaced right after they were fetched, so that their age does not matter here.
 
         Raises:
             NoAnswer: as `load`.
         """
-        return await self._look(REFRESH_PAUSE, REFRESH_PAUSE)
-
-    async def _look(self, life: timedelta, pause: timedelta) -> str:
         async with self._turn:
-            if not self._is_within(self._fetched_at, life) and not self._is_within(self._attempted_at, pause):
+            if not self._is_within(self._refreshed_at, REFRESH_PAUSE):
                 await self._try()
+                self._refreshed_at = self._attempted_at
+        return self._require()
+
+    def _require(self) -> str:
         if self._is_within(self._fetched_at, STALE_LIFE):
             return self._text
-        raise Forbidden(self._problem) if self._is_forbidden else NoAnswer(self._problem, FAILURE_PAUSE)
+        raise self._problem.with_traceback(None)  # it is raised again and again, and would remember each time
 
     async def _try(self) -> None:
         try:
             text = await self._fetch()
         except NoAnswer as error:
-            self._problem, self._is_forbidden = error.detail, isinstance(error, Forbidden)
+            self._problem = error
+            self._problem.retry_after = max(error.retry_after, FAILURE_PAUSE)
         else:
             self._text, self._fetched_at = text, self._clock.monotonic()
         self._attempted_at = self._clock.monotonic()

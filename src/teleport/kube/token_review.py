@@ -22,10 +22,10 @@ _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 _REASONS = (
     ("target audiences", "wrong_audience"),
     ("has expired", "token_expired"),
-    ("has been invalidated", "pod_gone"),
+    ("service account token has been invalidated", "pod_gone"),
     ("pod UID", "pod_uid_mismatch"),
     ("service account UID", "service_account_recreated"),
-    ("not found", "service_account_gone"),
+    ('serviceaccounts "', "service_account_gone"),
 )
 """Texts of the API server, and the reason that they are; any other is `not_authenticated`."""
 
@@ -71,7 +71,7 @@ def parse_status(status: ReviewStatus, asked_audiences: Sequence[str]) -> BoundS
         raise JoinRefused(
             "audience_not_confirmed", f"the API server confirmed none of the audiences {list(asked_audiences)}"
         )
-    namespace, name = _parse_username(status.username)
+    namespace, name = parse_username(status.username)
     if not {GROUP, f"{GROUP}:{namespace}"} <= set(status.groups):
         raise JoinRefused("wrong_groups", f"{status.username} is not in the groups of ServiceAccounts")
     if not status.extra:
@@ -94,7 +94,12 @@ def parse_status(status: ReviewStatus, asked_audiences: Sequence[str]) -> BoundS
     )
 
 
-def _parse_username(username: str) -> tuple[str, str]:
+def parse_username(username: str) -> tuple[str, str]:
+    """Return namespace and name of the ServiceAccount that a username, or a token's subject, names.
+
+    Raises:
+        JoinRefused: it is a user's, or names what cannot exist.
+    """
     if not username.startswith(USERNAME_PREFIX):
         raise JoinRefused("not_a_service_account", f"the token is of user {username[:256]!r}, no ServiceAccount")
     parts = username.removeprefix(USERNAME_PREFIX).split(":")

@@ -15,12 +15,14 @@ from support.jwt_tokens import build_jwks
 from support.stand_in import StandIn, running_stand_in
 from teleport.kube import openid
 from teleport.kube.discovery import OidcKeys
-from teleport.kube.errors import NoAnswer
+from teleport.kube.errors import BadAnswer, NoAnswer
 from teleport.kube.openid import MAX_DOCUMENT
 from teleport.kube.published_keys import FAILURE_PAUSE, LIFE, REFRESH_PAUSE, STALE_LIFE
 
 DOCUMENT, KEYS = "/.well-known/openid-configuration", "/keys"
 MOMENT = timedelta(seconds=1)
+PATIENCE = timedelta(seconds=30)
+"""For what a busy machine does not do in time; nothing that works comes near it."""
 
 
 @asynccontextmanager
@@ -48,13 +50,11 @@ async def test_keys_are_fetched_once_and_kept_for_ten_minutes() -> None:
 async def test_hostile_19_unknown_keys_lead_to_one_look_a_minute() -> None:
     async with running() as (issuer, keys, clock):
         await keys.load()
-        for _ in range(100):
-            await keys.refresh()
-        assert issuer.asked == [DOCUMENT, KEYS]
-        clock.advance(REFRESH_PAUSE + MOMENT)
-        for _ in range(100):
-            await keys.refresh()
-        assert issuer.asked == [DOCUMENT, KEYS] * 2
+        for looks in (2, 3):
+            for _ in range(100):
+                await keys.refresh()
+            assert issuer.asked == [DOCUMENT, KEYS] * looks
+            clock.advance(REFRESH_PAUSE + MOMENT)
 
 
 async def test_while_the_issuer_is_away_its_last_keys_are_good_for_an_hour() -> None:
@@ -69,9 +69,12 @@ async def test_while_the_issuer_is_away_its_last_keys_are_good_for_an_hour() -> 
 
 
 @pytest.mark.parametrize("changes", [{"issuer": "https://other"}, {"jwks_uri": "file:///etc/passwd"}, {"jwks_uri": ""}])
-async def test_a_document_that_leads_elsewhere_is_refused(changes: dict[str, str]) -> None:
+async def test_a_document_that_leads_elsewhere_is_refused(
+    changes: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(openid, "TIMEOUT", PATIENCE)
     async with running(**changes) as (issuer, keys, _):
-        with pytest.raises(NoAnswer) as refusal:
+        with pytest.raises(BadAnswer) as refusal:
             await keys.load()
     assert issuer.url in refusal.value.detail
     assert issuer.asked == [DOCUMENT]
@@ -113,6 +116,7 @@ async def test_hostile_20_an_issuer_that_hangs_is_given_up_and_is_not_waited_for
             assert "in time" in refusal.value.detail
         assert issuer.asked == [DOCUMENT]
         issuer.let_go.set()
+        monkeypatch.setattr(openid, "TIMEOUT", PATIENCE)
         clock.advance(FAILURE_PAUSE + MOMENT)
         assert await keys.load() == build_jwks()
 

@@ -2,15 +2,21 @@
 
 import asyncio
 import base64
+import hashlib
+import hmac
 import json
+import time
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives import serialization
 from pydantic import ValidationError
 
 from support.cluster import AgentFactory, AuthServer
+from support.jwt_tokens import encode
 from support.kube_apiserver import ISSUER, KubeApiServer
 from support.processes import wait_until
 from support.strangers import Stranger
@@ -51,6 +57,7 @@ def reason_of_refusal(workload: Workload, proof: str, stranger: Stranger | None 
     assert refusal.value.message == JoinRefused.PUBLIC
     event = wait_for_event(workload, number)
     assert event["success"] is False
+    assert proof not in json.dumps(event)
     return str(event["reason"])
 
 
@@ -61,6 +68,7 @@ def test_a_pod_joins_with_nothing_but_its_token(workload: Workload) -> None:
     event = wait_for_event(workload)
     assert (event["success"], event["host_id"], event["method"]) == (True, response.host_id, "kubernetes")
     assert event["attributes"] == {
+        "type": "in_cluster",
         "namespace": workload.namespace,
         "service_account": "app",
         "pod": "app-0",
@@ -121,6 +129,40 @@ def test_hostile_09_a_token_that_is_bound_to_a_secret_is_refused(workload: Workl
     assert reason_of_refusal(workload, token) == "not_pod_bound"
 
 
+def test_hostile_09_a_token_that_is_bound_to_a_node_is_refused(workload: Workload, kubernetes: KubeApiServer) -> None:
+    workload.admit()
+    name = f"node-{workload.namespace}"
+    uid = kubernetes.ask("POST", "/api/v1/nodes", {"metadata": {"name": name}})["metadata"]["uid"]
+    bound = {"kind": "Node", "apiVersion": "v1", "name": name, "uid": uid}
+    token = kubernetes.request_token(workload.namespace, "app", [workload.auth.cluster_name], bound)
+    assert reason_of_refusal(workload, token) == "not_pod_bound"
+    assert f"to node {name!r}" in wait_for_event(workload)["message"]
+
+
+def test_hostile_09_a_legacy_token_is_refused(workload: Workload, kubernetes: KubeApiServer) -> None:
+    workload.admit()
+    token = kubernetes.create_legacy_token(workload.namespace, "app")
+    assert reason_of_refusal(workload, token) == "legacy_token"
+
+
+def test_hostile_06_an_expired_token_is_refused(workload: Workload) -> None:
+    workload.admit()
+    now = int(time.time())
+    token = workload.get_changed_token(iat=now - 700, nbf=now - 700, exp=now - 100)
+    assert reason_of_refusal(workload, token) == "token_expired"
+
+
+def test_hostile_06_a_token_of_the_future_is_refused(workload: Workload) -> None:
+    workload.admit()
+    token = workload.get_changed_token(nbf=int(time.time()) + 100)
+    assert reason_of_refusal(workload, token) == "token_not_yet_valid"
+
+
+def test_hostile_07_a_token_of_another_issuer_is_refused(workload: Workload) -> None:
+    workload.admit()
+    assert reason_of_refusal(workload, workload.get_changed_token(iss=ISSUER + "/")) == "not_authenticated"
+
+
 def test_hostile_14_a_user_s_token_is_refused(workload: Workload) -> None:
     workload.admit()
     assert reason_of_refusal(workload, "administrator-of-the-test") == "token_malformed"
@@ -165,7 +207,11 @@ def test_hostile_13_the_token_of_a_service_account_that_was_made_anew_is_refused
     kubernetes.create_service_account(workload.namespace, "app")
     another = workload.get_token(pod="app-1")
     assert join(workload, another).host_id
-    assert reason_of_refusal(workload, token, number=3) in ("service_account_recreated", "service_account_gone")
+    numbers = count(3)
+    wait_until(
+        lambda: reason_of_refusal(workload, token, number=next(numbers)) == "service_account_recreated",
+        "the API server has seen the new ServiceAccount",
+    )
 
 
 def tamper(token: str, **header: str) -> str:
@@ -182,6 +228,21 @@ def tamper(token: str, **header: str) -> str:
 def test_hostile_01_a_forged_signature_is_refused(workload: Workload) -> None:
     workload.admit()
     assert reason_of_refusal(workload, tamper(workload.get_token())) == "not_authenticated"
+
+
+def sign_with_public_key(token: str, key_file: Path) -> str:
+    """Return the token with an HS256 signature whose secret is what everybody may know."""
+    key = serialization.load_pem_private_key(key_file.read_bytes(), password=None)
+    public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    signed = tamper(token, alg="HS256").rpartition(".")[0]
+    return f"{signed}.{encode(hmac.new(public, signed.encode(), hashlib.sha256).digest())}"
+
+
+def test_hostile_02_the_public_key_is_no_secret_to_sign_with(workload: Workload, kubernetes: KubeApiServer) -> None:
+    workload.admit()
+    assert reason_of_refusal(workload, sign_with_public_key(workload.get_token(), kubernetes.signing_key)) == (
+        "token_algorithm"
+    )
 
 
 @pytest.mark.parametrize("algorithm", ["none", "HS256", "rs256", "RS512"])
@@ -235,11 +296,24 @@ def test_hostile_23_without_the_right_to_ask_nobody_is_denied_and_readiness_tell
     workload.admit()
     token = workload.get_token()
     wait_until(lambda: cannot_join(workload, token), "the right is gone")
+    wait_for_reason(workload, "kubernetes_forbidden")
+    assert workload.auth.count("teleport_joins_total", {"reason": "kubernetes_forbidden"})
     status, body = workload.auth.process.fetch("/readyz")
     assert status == 503
     assert "system:auth-delegator" in body
     kubernetes.bind("system:auth-delegator", "teleport", "auth")
     wait_until(lambda: not cannot_join(workload, token), "the right is back")
+
+
+def wait_for_reason(workload: Workload, reason: str) -> dict[str, Any]:
+    """Return the event that tells of an attempt with the workload's token that failed for this reason."""
+
+    def find() -> dict[str, Any] | None:
+        events = workload.auth.read_audit("instance.join")
+        mine = [each for each in events if each.get("token_name") == workload.token_name]
+        return next((each for each in mine if each.get("reason") == reason), None)
+
+    return wait_until(find, f"{reason} is in the audit file")
 
 
 def cannot_join(workload: Workload, token: str) -> bool:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from datetime import timedelta
 from itertools import count
 from pathlib import Path
@@ -92,8 +93,8 @@ async def test_a_watch_tells_what_becomes_of_the_pods(
     uid = kubernetes.create_pod(namespace, "app-0", "app")
     kubernetes.delete_pod(namespace, "app-0")
     changes: list[ObjectChange[Pod]] = []
-    async with asyncio.timeout(PATIENCE):
-        async for change in admin.watch_objects(PODS, namespace, start):
+    async with asyncio.timeout(PATIENCE), aclosing(admin.watch_objects(PODS, namespace, start)) as watch:
+        async for change in watch:
             changes.append(change)
             if change.change is Change.DELETED:
                 break

@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from support.kube_apiserver import ADMIN_TOKEN, ISSUER, KubeApiServer
 from teleport.clock import SystemClock
@@ -100,25 +98,7 @@ def bind(kind: str, raw: dict[str, Any]) -> dict[str, str]:
 async def test_hostile_09_a_legacy_token_is_vouched_for_and_refused(
     kubernetes: KubeApiServer, api: KubeApi, namespace: str
 ) -> None:
-    path = f"/api/v1/namespaces/{namespace}/serviceaccounts/app"
-    uid = kubernetes.ask("GET", path)["metadata"]["uid"]
-    prefix = "kubernetes.io/serviceaccount"
-    claims = {
-        "iss": "kubernetes/serviceaccount",
-        "sub": f"system:serviceaccount:{namespace}:app",
-        f"{prefix}/namespace": namespace,
-        f"{prefix}/secret.name": "old",
-        f"{prefix}/service-account.name": "app",
-        f"{prefix}/service-account.uid": uid,
-    }
-    token = sign(claims, kubernetes.signing_key)
-    annotations = {"kubernetes.io/service-account.name": "app", "kubernetes.io/service-account.uid": uid}
-    body = {
-        "metadata": {"name": "old", "annotations": annotations},
-        "type": "kubernetes.io/service-account-token",
-        "data": {"token": base64.b64encode(token.encode()).decode()},
-    }
-    kubernetes.ask("POST", f"/api/v1/namespaces/{namespace}/secrets", body)
+    token = kubernetes.create_legacy_token(namespace, "app")
     assert await refuse(api, token) == "wrong_audience"
     assert (await api.review_token(token, [ISSUER])).authenticated
     assert await refuse(api, token, JOIN, ISSUER) == "legacy_token"
@@ -223,12 +203,3 @@ async def try_review(api: KubeApi) -> Forbidden | None:
 
 def encode(part: dict[str, str]) -> str:
     return base64.urlsafe_b64encode(json.dumps(part).encode()).rstrip(b"=").decode()
-
-
-def sign(claims: dict[str, str], key_file: Path) -> str:
-    """Return a token that is signed by the cluster's own key."""
-    key = serialization.load_pem_private_key(key_file.read_bytes(), password=None)
-    assert isinstance(key, rsa.RSAPrivateKey)
-    signed = f"{encode({'alg': 'RS256'})}.{encode(claims)}"
-    signature = key.sign(signed.encode(), padding.PKCS1v15(), hashes.SHA256())
-    return f"{signed}.{base64.urlsafe_b64encode(signature).rstrip(b'=').decode()}"

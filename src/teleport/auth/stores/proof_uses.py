@@ -3,7 +3,10 @@
 Whoever steals a ServiceAccount token after its pod has joined shows it with another key, and is refused.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
 
 from teleport.auth.records import decode, encode
 from teleport.backend.protocol import Backend, Condition, Put
@@ -22,8 +25,22 @@ class ProofClaim:
     reused_by_another_key: bool = False
 
 
-async def claim_proof(backend: Backend, use: ProofUse, *, key_fingerprint: str, remote_addr: str) -> ProofClaim:
+async def claim_proof(
+    backend: Backend,
+    use: ProofUse,
+    *,
+    key_fingerprint: str,
+    remote_addr: str,
+    attributes: Mapping[str, Any] = MappingProxyType({}),
+) -> ProofClaim:
     """Return the claim of a key on a proof.
+
+    Args:
+        backend: where claims are remembered.
+        use: of the proof.
+        key_fingerprint: of the key that shows it.
+        remote_addr: from where it is shown.
+        attributes: what the proof says, for the event of a refusal.
 
     Raises:
         JoinRefused: another key has shown it before, from elsewhere, or where that is refused altogether.
@@ -39,4 +56,5 @@ async def claim_proof(backend: Backend, use: ProofUse, *, key_fingerprint: str, 
         return ProofClaim(unchanged, ())
     if use.same_address_may_reuse and first["remote_addr"] == remote_addr:
         return ProofClaim(unchanged, (), reused_by_another_key=True)
-    raise JoinRefused("token_replayed", f"another key has shown this token before, from {first['remote_addr']}")
+    detail = f"another key has shown this token before, from {first['remote_addr']}"
+    raise JoinRefused("token_replayed", detail, attributes=attributes)

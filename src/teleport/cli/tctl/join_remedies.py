@@ -9,8 +9,8 @@ from typing import Any
 from teleport.cli.tctl.join_rehearsal import METHOD, Attempt, Candidate
 from teleport.config.duration import render_duration
 from teleport.errors import BadParameter, JoinRefused
+from teleport.join.kubernetes.claims import read_service_account
 from teleport.join.kubernetes.explaining import Finding
-from teleport.join.kubernetes.judge import read_service_account
 from teleport.join.kubernetes.spec import Rule, check_rule
 from teleport.pki.jwt import UnverifiedJwt, read_time
 from teleport.resources.model import parse_model, render_time

@@ -1,7 +1,7 @@
 """Method `kubernetes`: a pod proves with its ServiceAccount token who it is, and nothing secret is shared before.
 
-`spec.py` is what a token resource may say, `rules.py` whom it admits, `judge.py` how a proof is judged, `proving.py`
-what the pod shows.
+`spec.py` is what a token resource may say, `rules.py` whom it admits, `claims.py` what a ServiceAccount token says,
+`judge.py` how it is judged, `proving.py` what the pod shows.
 """
 
 from teleport.join.kubernetes.proving import explain, prove

@@ -10,17 +10,16 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from teleport.errors import JoinRefused
-from teleport.join.kubernetes.foretelling import foretell_review
-from teleport.join.kubernetes.judge import (
+from teleport.join.kubernetes.claims import (
     VouchedToken,
     check_issuer,
-    check_life,
-    check_rules,
     read_bound_token,
     read_expiry,
     read_reviewed_token,
     read_service_account,
 )
+from teleport.join.kubernetes.foretelling import foretell_review
+from teleport.join.kubernetes.judge import check_life, check_rules
 from teleport.join.kubernetes.rules import ServiceAccount, find_mismatches, find_nearest, find_rule
 from teleport.join.kubernetes.spec import KubernetesSpec, ProofType, Rule
 from teleport.pki.jwks import UnknownKey, verify_jwt

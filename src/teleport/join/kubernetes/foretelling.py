@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from teleport.join.kubernetes.judge import find_common_audiences
+from teleport.join.kubernetes.claims import find_common_audiences
 from teleport.kube.token_review import (
     CREDENTIAL_ID,
     GROUP,

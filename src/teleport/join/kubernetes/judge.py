@@ -4,21 +4,27 @@ Talking and judging are apart: what Kubernetes says is asked for here, and pure 
 claims that are looked at are read from the very bytes that were vouched for.
 """
 
-import hashlib
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
-from teleport.errors import BadParameter, JoinRefused, Unavailable
+from teleport.errors import BadParameter, JoinRefused
+from teleport.join.kubernetes.claims import (
+    VouchedToken,
+    check_issuer,
+    describe_claims,
+    read_bound_token,
+    read_reviewed_token,
+)
 from teleport.join.kubernetes.rules import ServiceAccount, find_mismatches, find_nearest, find_rule
 from teleport.join.kubernetes.spec import KubernetesSpec, OnReuse, ProofType, parse_spec
 from teleport.join.method import JudgeContext, ProofUse, UnverifiedProof, VerifiedIdentity
 from teleport.kube.access import KubernetesAccess, Verification
-from teleport.kube.bound_pod import BoundPod, Ending, find_pod_ending
+from teleport.kube.bound_pod import Ending, find_pod_ending
 from teleport.kube.discovery import OidcKeys
-from teleport.kube.token_review import USERNAME_PREFIX, ReviewStatus, parse_status
+from teleport.kube.errors import BadAnswer, NotInCluster
+from teleport.kube.token_review import USERNAME_PREFIX
 from teleport.pki.jwks import JwkSet, UnknownKey, parse_jwks, verify_jwt
 from teleport.pki.jwt import (
     LEEWAY,
@@ -27,15 +33,12 @@ from teleport.pki.jwt import (
     check_times,
     parse_jwt,
     read_audiences,
-    read_text,
-    read_time,
 )
 from teleport.resources.token import Token
 
 MAX_ISSUERS = 64
 MAX_SPECS = 1000
-MAX_SHOWN = 256
-"""So much of a claim goes into a message."""
+OWN_TOKEN_PROBLEM = "auth's own ServiceAccount token cannot be read; mount a projected one"  # noqa: S105 - no token
 
 _ENDINGS = {
     Ending.POD_GONE: "is not there any more",
@@ -44,35 +47,6 @@ _ENDINGS = {
 }
 
 LoadKeys = Callable[[], Awaitable[str]]
-
-
-@dataclass(frozen=True, slots=True)
-class VouchedToken:
-    """A token that somebody has vouched for, as far as it matters."""
-
-    account: ServiceAccount
-    account_uid: str
-    pod_name: str
-    pod_uid: str
-    audiences: tuple[str, ...]
-    issued: datetime | None
-    expires: datetime
-    token_id: str
-
-    @property
-    def bound_pod(self) -> BoundPod:
-        """Return the pod that the token is bound to."""
-        return BoundPod(self.account.namespace, self.pod_name, self.pod_uid, self.account.name, self.account_uid)
-
-    def describe(self) -> dict[str, Any]:
-        """Return what the audit log says of it."""
-        return {
-            "namespace": self.account.namespace,
-            "service_account": self.account.name,
-            "pod": self.pod_name,
-            "pod_uid": self.pod_uid,
-            "audiences": list(self.audiences),
-        }
 
 
 class KubernetesJudge:
@@ -107,17 +81,22 @@ class KubernetesJudge:
         spec = self._read_spec(token)
         try:
             unverified = parse_jwt(proof.raw)
+        except JwtError as error:
+            raise JoinRefused(error.reason, error.message, attributes={"type": spec.type}) from error
+        try:
             check_times(unverified.claims, self._clock.now())
             vouched = await self._vouch(spec, unverified, proof.raw)
-        except JwtError as error:
-            raise JoinRefused(error.reason, error.message) from error
-        check_life(vouched.issued, vouched.expires, spec)
-        check_rules(vouched.account, spec)
-        if spec.verify_pod or spec.bind_to_pod:
-            await self._check_pod(vouched, watched=spec.bind_to_pod)
+            check_life(vouched.issued, vouched.expires, spec)
+            check_rules(vouched.account, spec)
+            if spec.verify_pod or spec.bind_to_pod:
+                await self._check_pod(vouched, watched=spec.bind_to_pod)
+        except (JwtError, JoinRefused) as error:
+            detail = error.detail if isinstance(error, JoinRefused) else error.message
+            attributes = {"type": spec.type, "claimed": describe_claims(unverified.claims)}
+            raise JoinRefused(error.reason, detail, attributes=attributes) from error
         return VerifiedIdentity(
             subject=f"{USERNAME_PREFIX}{vouched.account}",
-            attributes=vouched.describe(),
+            attributes={"type": spec.type, **vouched.describe()},
             use=_build_use(vouched, spec),
             bound_to=vouched.bound_pod if spec.bind_to_pod else None,
         )
@@ -165,7 +144,7 @@ class KubernetesJudge:
 
     def _require_kubernetes(self) -> KubernetesAccess:
         if self._kubernetes is None:
-            raise Unavailable(
+            raise NotInCluster(
                 "this auth server is not in a Kubernetes cluster and is told of none (auth_service.kubernetes)"
             )
         return self._kubernetes
@@ -177,7 +156,7 @@ class KubernetesJudge:
         """
         if spec.require_own_audience:
             return (self._cluster_name,)
-        return tuple(dict.fromkeys([self._cluster_name, *read_audiences(_read_own_claims(kubernetes))]))
+        return tuple(dict.fromkeys([self._cluster_name, *_read_own_audiences(kubernetes)]))
 
     async def _check_pod(self, vouched: VouchedToken, *, watched: bool) -> None:
         """Look at the pod itself: the API server's word may be ten seconds old."""
@@ -203,84 +182,12 @@ def parse_published_keys(text: str) -> JwkSet:
     """Return keys that somebody publishes; what is wrong with them is not the stranger's fault.
 
     Raises:
-        Unavailable: the text is no key set.
+        BadAnswer: the text is no key set.
     """
     try:
         return parse_jwks(text)
     except BadParameter as error:
-        raise Unavailable("the published key set cannot be used") from error
-
-
-def read_reviewed_token(token: UnverifiedJwt, status: ReviewStatus, audiences: tuple[str, ...]) -> VouchedToken:
-    """Return what a token says that was shown to the API server, and what the API server says of it.
-
-    Raises:
-        JoinRefused: see `parse_status`.
-        JwtError: a claim is malformed or missing.
-    """
-    account = parse_status(status, audiences)
-    return VouchedToken(
-        account=ServiceAccount(account.namespace, account.name),
-        account_uid=account.uid,
-        pod_name=account.pod_name,
-        pod_uid=account.pod_uid,
-        audiences=account.audiences,
-        issued=read_time(token.claims, "iat"),
-        expires=read_expiry(token),
-        token_id=_identify(token),
-    )
-
-
-def read_bound_token(token: UnverifiedJwt, audiences: tuple[str, ...]) -> VouchedToken:
-    """Return what a token with a good signature says.
-
-    Raises:
-        JoinRefused: it is for another audience, of no ServiceAccount, or bound to no pod.
-        JwtError: a claim is malformed or missing.
-    """
-    common = find_common_audiences(read_audiences(token.claims), audiences)
-    account = read_service_account(token)
-    bound = token.claims.get("kubernetes.io")
-    pod, owner = (_read_block(bound, name) for name in ("pod", "serviceaccount"))
-    if not read_text(pod, "name") or not read_text(pod, "uid"):
-        raise JoinRefused("not_pod_bound", "the token is bound to no pod; mount a projected token into the pod")
-    return VouchedToken(
-        account=account,
-        account_uid=read_text(owner, "uid"),
-        pod_name=read_text(pod, "name"),
-        pod_uid=read_text(pod, "uid"),
-        audiences=common,
-        issued=read_time(token.claims, "iat"),
-        expires=read_expiry(token),
-        token_id=_identify(token),
-    )
-
-
-def find_common_audiences(own: tuple[str, ...], accepted: tuple[str, ...]) -> tuple[str, ...]:
-    """Return those of a token's audiences that are accepted, compared as whole texts.
-
-    Raises:
-        JoinRefused: there are none.
-    """
-    common = tuple(audience for audience in own if audience in accepted)
-    if not common:
-        shown = ", ".join(own)[:MAX_SHOWN] or "nobody"
-        raise JoinRefused("wrong_audience", f"the token is for {shown}, and accepted is {' or '.join(accepted)}")
-    return common
-
-
-def read_service_account(token: UnverifiedJwt) -> ServiceAccount:
-    """Return whose token it says to be.
-
-    Raises:
-        JoinRefused: it is of no ServiceAccount.
-        JwtError: the claim is no text.
-    """
-    subject = read_text(token.claims, "sub")
-    parts = subject.removeprefix(USERNAME_PREFIX).split(":")
-    if not subject.startswith(USERNAME_PREFIX) or len(parts) != 2:  # noqa: PLR2004 - namespace and name
-        raise JoinRefused("not_a_service_account", "the token's subject is no ServiceAccount")
-    return ServiceAccount(parts[0], parts[1])
+        raise BadAnswer(f"the published key set cannot be used: {error.message}") from error
 
 
 def check_life(issued: datetime | None, expires: datetime, spec: KubernetesSpec) -> None:
@@ -312,52 +219,25 @@ def check_rules(account: ServiceAccount, spec: KubernetesSpec) -> None:
     raise JoinRefused("no_rule_matched", f"no rule admits {account}; the nearest is {shown}, which differs in {fields}")
 
 
-def _read_block(bound: object, name: str) -> Mapping[str, Any]:
-    block = bound.get(name) if isinstance(bound, dict) else None
-    return block if isinstance(block, dict) else {}
-
-
-def read_expiry(token: UnverifiedJwt) -> datetime:
-    """Return when a token expires.
-
-    Raises:
-        JwtError: it does not say so.
-    """
-    expires = read_time(token.claims, "exp")
-    if expires is None:
-        raise JwtError("missing_claim", "the token does not say when it expires")
-    return expires
-
-
-def check_issuer(token: UnverifiedJwt, issuer: object) -> None:
-    """Refuse a token of another issuer; the two are compared as whole texts.
-
-    Raises:
-        JoinRefused: the issuers differ, or there is none to compare with.
-    """
-    if not isinstance(issuer, str) or token.claims.get("iss") != issuer:
-        raise JoinRefused("wrong_issuer", "the token is of another issuer")
-
-
 def _read_own_claims(kubernetes: KubernetesAccess) -> Mapping[str, Any]:
     """Return the claims of auth's own token: it comes from a file that only the kubelet writes."""
     try:
         return _parse_own_token(kubernetes.own_token)
     except JwtError as error:
-        raise Unavailable("auth's own ServiceAccount token cannot be read; mount a projected one") from error
+        raise BadAnswer(OWN_TOKEN_PROBLEM) from error
+
+
+def _read_own_audiences(kubernetes: KubernetesAccess) -> tuple[str, ...]:
+    try:
+        return read_audiences(_read_own_claims(kubernetes))
+    except JwtError as error:
+        raise BadAnswer(OWN_TOKEN_PROBLEM) from error
 
 
 @lru_cache(maxsize=1)
 def _parse_own_token(token: str) -> Mapping[str, Any]:
     """Return the claims; they are needed for every join, and the file changes once in an hour."""
     return parse_jwt(token).claims
-
-
-def _identify(token: UnverifiedJwt) -> str:
-    """Return what tells this token from others, and does not let anybody in."""
-    token_id = token.claims.get("jti")
-    named = token_id.encode() if isinstance(token_id, str) and token_id else token.signed + token.signature
-    return hashlib.sha256(named).hexdigest()
 
 
 def _build_use(vouched: VouchedToken, spec: KubernetesSpec) -> ProofUse:

@@ -1,9 +1,8 @@
 """Whom the rules of a token admit, and how far a ServiceAccount is from that. Pure."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from fnmatch import fnmatchcase
 
 from teleport.join.kubernetes.spec import Rule
 
@@ -47,11 +46,8 @@ def find_nearest(rules: Sequence[Rule], account: ServiceAccount) -> Rule:
 
 
 def _matches(pattern: str, text: str) -> bool:
-    """Tell whether the whole text fits: `*` is any run of characters, `?` is one, and a missing pattern fits all."""
-    return not pattern or _compile(pattern).fullmatch(text) is not None
+    """Tell whether the whole text fits: `*` is any run of characters, `?` is one, and a missing pattern fits all.
 
-
-@lru_cache(maxsize=1024)
-def _compile(pattern: str) -> re.Pattern[str]:
-    pieces = {"*": "[^:]*", "?": "[^:]"}
-    return re.compile("".join(pieces.get(character, re.escape(character)) for character in pattern))
+    A pattern has no brackets, see `parse_spec`. However many stars it has, no text is tried in every way.
+    """
+    return not pattern or fnmatchcase(text, pattern)

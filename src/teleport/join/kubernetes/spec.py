@@ -163,7 +163,11 @@ def _check_type(spec: KubernetesSpec) -> None:
 def _check_issuer(oidc: Oidc | None) -> None:
     if oidc is None or not oidc.issuer:
         raise BadParameter("spec.kubernetes.oidc.issuer is missing")
-    parts = urlsplit(oidc.issuer)
+    try:
+        parts = urlsplit(oidc.issuer)
+        is_named = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_named = False
     allowed = {"https", "http"} if oidc.insecure_allow_http_issuer else {"https"}
-    if parts.scheme not in allowed or not parts.hostname or parts.username or parts.query or parts.fragment:
+    if not is_named or parts.scheme not in allowed or parts.username or parts.query or parts.fragment:
         raise BadParameter("spec.kubernetes.oidc.issuer must be an https address without user, query and fragment")

@@ -39,3 +39,19 @@ def test_a_sleep_is_within_its_share() -> None:
         return seconds()
 
     assert 48 <= run_in_virtual_time(work()) <= 60
+
+
+def test_hostile_20_what_the_other_side_asks_for_is_waited_for_and_not_in_step() -> None:
+    async def work() -> list[float]:
+        waits = []
+        for asked in (0.1, 20, 3600):
+            start = seconds()
+            await Backoff().wait(timedelta(seconds=asked))
+            waits.append(seconds() - start)
+        return waits
+
+    little, usual, endless = run_in_virtual_time(work())
+    assert 0.5 <= little <= 1
+    assert 20 <= usual <= 30
+    assert 60 <= endless <= 90
+    assert len({run_in_virtual_time(work())[1] for _ in range(10)}) > 1

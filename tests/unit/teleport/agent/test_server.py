@@ -58,6 +58,16 @@ async def join_before(living: Living) -> AgentState:
     return AgentState(joined=build_joined(keys, await living.auth.join(keys=keys)))
 
 
+def test_hostile_20_an_agent_comes_back_when_auth_says_so() -> None:
+    async def work() -> float:
+        living = await start()
+        living.joiner.fail_next(Unavailable("Kubernetes does not answer at present", timedelta(seconds=20)))
+        await living.agent._obtain_identity()
+        return seconds()
+
+    assert 20 <= run_in_virtual_time(work()) <= 30
+
+
 async def test_store_001_an_identity_from_before_needs_no_token() -> None:
     living = await start()
     living.states.state = await join_before(living)

@@ -1,4 +1,5 @@
 import json
+from datetime import timedelta
 
 import aiohttp
 import pytest
@@ -6,7 +7,7 @@ import pytest
 from teleport import errors
 from teleport.api import client
 from teleport.api.client import _error_from
-from teleport.errors import ConnectionFailed, JoinRefused, TeleportError
+from teleport.errors import ConnectionFailed, JoinRefused, LimitExceeded, TeleportError, Unavailable
 from teleport.web.errors import STATUS_BY_CODE
 
 
@@ -25,6 +26,21 @@ def test_a_code_that_is_unknown_is_an_error_all_the_same(code: str) -> None:
     error = _error_from(500, build_body(code))
     assert type(error) is TeleportError
     assert error.message == "what went wrong"
+
+
+@pytest.mark.parametrize(("code", "kind"), [("unavailable", Unavailable), ("limit_exceeded", LimitExceeded)])
+def test_hostile_20_when_to_come_back_is_what_the_server_says(
+    code: str, kind: type[Unavailable | LimitExceeded]
+) -> None:
+    for text, seconds in (("7", 7), ("0", 0), ("99999", 99999)):
+        error = _error_from(503, build_body(code), text)
+        assert isinstance(error, kind)
+        assert error.retry_after == timedelta(seconds=seconds)
+    usual = kind("").retry_after
+    for text in ("", "soon", "-1", "1.5", "\u0661", "9" * 100, "Wed, 21 Oct 2026 07:28:00 GMT"):
+        error = _error_from(503, build_body(code), text)
+        assert isinstance(error, kind)
+        assert error.retry_after == usual
 
 
 def test_a_refused_join_says_what_the_caller_may_know() -> None:

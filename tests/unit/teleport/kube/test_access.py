@@ -70,6 +70,15 @@ async def test_hostile_23_a_missing_right_is_reported_with_the_command_that_gran
     assert report.endswith("--clusterrole=system:auth-delegator --serviceaccount=teleport:auth")
 
 
+async def test_hostile_23_a_missing_right_is_reported_once_however_many_ask_in_vain() -> None:
+    asking = Asking()
+    for resource in ("tokenreviews", "tokenreviews", "others", "others"):
+        asking.api.failure = forbid(resource)
+        with pytest.raises(Forbidden):
+            await asking.access.review("a", ("example.com",))
+    assert len(asking.reports) == 2
+
+
 async def test_hostile_23_when_the_right_is_back_all_is_well_again() -> None:
     asking = Asking()
     asking.api.failure = forbid("tokenreviews")
@@ -145,9 +154,18 @@ async def test_hostile_20_an_api_that_is_down_is_logged_once_and_its_return_too(
 async def test_the_cluster_s_keys_are_kept_and_looked_at_anew_where_one_is_unknown() -> None:
     asking = Asking()
     assert {await asking.access.load_cluster_keys() for _ in range(100)} == {"keys 1"}
-    assert await asking.access.refresh_cluster_keys() == "keys 1"
-    asking.clock.advance(2 * REFRESH_PAUSE)
     assert {await asking.access.refresh_cluster_keys() for _ in range(100)} == {"keys 2"}
+    asking.clock.advance(2 * REFRESH_PAUSE)
+    assert {await asking.access.refresh_cluster_keys() for _ in range(100)} == {"keys 3"}
+
+
+async def test_hostile_23_the_right_to_read_the_keys_is_reported_too() -> None:
+    asking = Asking()
+    asking.api.failure = forbid("nonresourceurls")
+    with pytest.raises(Forbidden):
+        await asking.access.load_cluster_keys()
+    assert asking.reports[-1] is not None
+    assert "--clusterrole=system:service-account-issuer-discovery" in asking.reports[-1]
 
 
 async def test_hostile_23_the_missing_right_to_read_the_keys_is_reported_too() -> None:

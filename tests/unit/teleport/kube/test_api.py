@@ -47,6 +47,12 @@ def test_hostile_22_an_answer_without_a_status_is_no_review(answer: dict[str, An
         copy_status(answer)
 
 
+@pytest.mark.parametrize("user", [{}, None, {"username": ""}, {"username": 7}, {"uid": "7"}])
+def test_hostile_22_a_yes_without_a_name_is_of_no_use_and_denies_nobody(user: object) -> None:
+    with pytest.raises(BadAnswer, match="no answer that can be used"):
+        copy_status({"status": {"authenticated": True, "user": user, "audiences": ["example.com"]}})
+
+
 def test_what_kubernetes_says_is_bounded_and_holds_no_token() -> None:
     status = copy_status({"status": {"error": "cannot read eyJhbGciOi.eyJpc3Mi.c2ln" + "!" * 5000}})
     assert status.error.startswith("cannot read (token)!")
@@ -55,6 +61,10 @@ def test_what_kubernetes_says_is_bounded_and_holds_no_token() -> None:
 
 @given(st.dictionaries(st.sampled_from(["authenticated", "user", "audiences", "error"]), SHAPES))
 def test_a_status_of_any_shape_is_copied(status: dict[str, Any]) -> None:
-    copied = copy_status({"status": status})
+    try:
+        copied = copy_status({"status": status})
+    except BadAnswer:
+        assert status["authenticated"] is True
+        return
     assert copied.authenticated is (status.get("authenticated") is True)
     assert all(isinstance(audience, str) for audience in copied.audiences)

@@ -4,6 +4,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from teleport.errors import JoinRefused
 from teleport.kube.token_review import BoundServiceAccount, ReviewStatus, parse_status
@@ -58,6 +60,8 @@ def test_a_pod_s_service_account_is_vouched_for() -> None:
         ('[invalid bearer token, token audiences ["a"] is invalid for the target audiences ["b"]]', "wrong_audience"),
         ("[invalid bearer token, service account token has expired]", "token_expired"),
         ("[invalid bearer token, service account token has been invalidated]", "pod_gone"),
+        ("[invalid bearer token, Token has been invalidated, unknown]", "not_authenticated"),
+        ('[invalid bearer token, pods "web-0" not found]', "not_authenticated"),
         ("pod UID (new) does not match service account pod ref claim (old)", "pod_uid_mismatch"),
         ("service account UID (new) does not match claim (old)", "service_account_recreated"),
         ('serviceaccounts "gone" not found', "service_account_gone"),
@@ -113,3 +117,32 @@ def test_hostile_09_a_token_that_is_bound_to_no_pod_is_refused(names: list[str])
 
 def test_two_pods_are_no_pod() -> None:
     assert refuse(extra={**BOUND.extra, f"{PREFIX}/pod-name": ("a", "b")}) == "not_pod_bound"
+
+
+TEXTS = st.sampled_from(["", JOIN, "other", "system:serviceaccounts", "system:serviceaccounts:apps", "a", "b:c"])
+USERNAMES = st.text(":abA-.", max_size=8).map("system:serviceaccount:".__add__) | st.text("ab:", max_size=8)
+KEYS = st.sampled_from([*BOUND.extra, "other"])
+
+
+@given(
+    st.builds(
+        ReviewStatus,
+        authenticated=st.booleans(),
+        username=USERNAMES | st.just(BOUND.username),
+        groups=st.lists(TEXTS).map(tuple) | st.just(BOUND.groups),
+        extra=st.dictionaries(KEYS, st.lists(TEXTS, max_size=2).map(tuple)) | st.just(BOUND.extra),
+        audiences=st.lists(TEXTS).map(tuple),
+        error=st.text("ab:", max_size=20),
+    )
+)
+def test_any_status_is_vouched_for_in_full_or_refused(status: ReviewStatus) -> None:
+    try:
+        account = parse_status(status, (JOIN,))
+    except JoinRefused:
+        return
+    assert status.authenticated
+    assert JOIN in account.audiences
+    assert account.pod_name
+    assert account.pod_uid
+    assert status.username == f"system:serviceaccount:{account.namespace}:{account.name}"
+    assert account.name == account.name.lower()

@@ -209,7 +209,7 @@ KUBERNETES = build_claims()["kubernetes.io"]
             {"exp": int((NOW + timedelta(minutes=29, seconds=1)).timestamp())}, "token_ttl_too_long", id="ttl"
         ),
         pytest.param({"sub": "eve"}, "not_a_service_account", id="user"),
-        pytest.param({"sub": "system:serviceaccount:a:b:c"}, "not_a_service_account", id="three-parts"),
+        pytest.param({"sub": "system:serviceaccount:a:b:c"}, "malformed_service_account", id="three-parts"),
         pytest.param({"sub": None}, "not_a_service_account", id="no-subject"),
         pytest.param({"sub": "system:serviceaccount:other:web"}, "no_rule_matched", id="kjoin-007"),
         pytest.param({"sub": ["system:serviceaccount:apps:web"]}, "token_malformed", id="subject-of-another-type"),
@@ -220,9 +220,9 @@ async def test_what_a_key_set_alone_vouches_for_is_judged_by_its_claims(changes:
 
 
 async def test_jwks_010_thirty_minutes_are_allowed_and_no_second_more() -> None:
-    assert (
-        await Judging().ask(sign(build_claims(exp=int((NOW + timedelta(minutes=29)).timestamp()))), **STATIC)
-    ).subject
+    end = int((NOW + timedelta(minutes=29)).timestamp())
+    assert (await Judging().ask(sign(build_claims(exp=end)), **STATIC)).subject
+    assert await Judging().refuse(sign(build_claims(exp=end + 1)), **STATIC) == "token_ttl_too_long"
 
 
 async def test_hostile_01_a_forged_signature_is_refused() -> None:

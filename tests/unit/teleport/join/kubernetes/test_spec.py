@@ -4,15 +4,18 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from support.jwt_tokens import build_jwks
 from teleport.errors import BadParameter
-from teleport.join.kubernetes.spec import MAX_RULES, OnReuse, ProofType, parse_spec
+from teleport.join.kubernetes.spec import MAX_RULES, KubernetesSpec, OnReuse, ProofType, Rule, parse_spec
 from teleport.resources.model import Metadata
 from teleport.resources.role import SystemRole
 from teleport.resources.token import Token, TokenSpec
 
 RULE = {"service_account": "namespace:my-service-account"}
+NAMES = [*KubernetesSpec.model_fields, *Rule.model_fields, "jwks", "issuer", "insecure_allow_http_issuer"]
 
 
 def build(**section: Any) -> Token:
@@ -84,3 +87,28 @@ def test_tok_032_a_key_set_that_cannot_be_read_is_refused_when_it_is_stored() ->
     broken = '{"keys":[{"use":"sig","kty":"RSA","kid":"x","alg":"RS256","n":"x","e":"x"}]}'
     with pytest.raises(BadParameter, match="key"):
         parse_spec(build(type="static_jwks", static_jwks={"jwks": broken}))
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text("ab:/*.[]1hs", max_size=12) | st.just("https://issuer"),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(NAMES), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=50)
+@given(st.dictionaries(st.sampled_from(NAMES), VALUES))
+def test_any_section_is_read_or_refused_and_reads_the_same_again(section: dict[str, Any]) -> None:
+    try:
+        spec = parse_spec(build(**section))
+    except BadParameter:
+        return
+    assert parse_spec(build(**spec.model_dump(mode="json", exclude_defaults=True))) == spec
+
+
+@pytest.mark.parametrize(
+    "issuer", ["https://[issuer", "https://issuer:port", "https://issuer:99999", "https://issuer:0"]
+)
+def test_an_issuer_that_is_no_address_is_refused(issuer: str) -> None:
+    with pytest.raises(BadParameter, match="must be an https address"):
+        parse_spec(build(type="oidc", oidc={"issuer": issuer}))
