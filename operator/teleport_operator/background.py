@@ -2,8 +2,8 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Coroutine, Iterable
+from contextlib import asynccontextmanager, suppress
 
 from teleport.errors import TeleportError
 
@@ -37,17 +37,10 @@ async def running(work: Iterable[Coroutine[None, None, None]], stop: asyncio.Eve
         raise BackgroundEnded(f"background work ended: {task.get_coro()}") from task.exception()
 
 
-@contextmanager
-def stopping_by_signals(stop: asyncio.Event) -> Iterator[None]:
-    """Let SIGTERM and SIGINT set an event for the time of a block."""
-    loop = asyncio.get_running_loop()
+def stop_by_signals(stop: asyncio.Event) -> None:
+    """Let SIGTERM and SIGINT set an event from now on, whoever listened to them before."""
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    try:
-        yield
-    finally:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(number)
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
 
 
 async def wait_or_stop(stop: asyncio.Event, seconds: float) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from teleport.cli.console import Invocation, run
+from teleport.cli.escaping import escape
 from teleport.cli.log import configure_logging
 from teleport.cli.params import parsed
 from teleport.clock import SystemClock
@@ -86,6 +87,22 @@ def operator(ctx: click.Context, /, *, debug: bool, log_format: str, **flags: An
         from teleport_operator.server import run_operator  # noqa: PLC0415 - `--help` does not wait for it
 
         asyncio.run(run_operator(settings, clock=SystemClock()))
+
+
+@operator.command()
+@click.pass_context
+def preflight(ctx: click.Context, /) -> int:
+    """Check everything that the operator needs, with the flags that come before; changes nothing.
+
+    A line each: ok, warning or missing, and what to do. The exit status is 1 where something is missing.
+    """
+    from teleport_operator.server import run_preflight  # noqa: PLC0415 - `--help` does not wait for it
+
+    def show(check: object) -> None:
+        for line in str(check).splitlines():
+            click.echo(escape(line))
+
+    return 0 if asyncio.run(run_preflight(ctx.meta["settings"], clock=SystemClock(), show=show)) else 1
 
 
 def build_settings(*, namespace: str | None, namespaces: str, **flags: Any) -> OperatorSettings:  # noqa: ANN401 - the same

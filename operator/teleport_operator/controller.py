@@ -1,14 +1,13 @@
 """One look at one object, from its newest copy to its status, Events and the time of the next look."""
 
 import logging
-from collections.abc import Iterable
 from dataclasses import replace
 from datetime import timedelta
 
 from teleport.clock import Clock
-from teleport.errors import TeleportError
 from teleport.kube.custom_objects import RawObject
-from teleport.kube.object_events import ObjectEvent, ObjectEvents
+from teleport.kube.object_events import ObjectEvent
+from teleport_operator.announcing import Announcing
 from teleport_operator.conditions import Report
 from teleport_operator.declaration import FINALIZER, Head
 from teleport_operator.deletion import Deletion, Farewell
@@ -45,7 +44,7 @@ class Controller:
         looking: at those that stay.
         deletion: of those that go.
         writing: of statuses and finalizers.
-        events: where people are told.
+        announcing: tells people.
         uses: what is known of joins.
         metrics: counts.
         deletion_timeout: how long an object waits for auth before it goes without its token's deletion.
@@ -60,7 +59,7 @@ class Controller:
         looking: Looking,
         deletion: Deletion,
         writing: ObjectWriting,
-        events: ObjectEvents,
+        announcing: Announcing,
         uses: UsesPoll,
         metrics: OperatorMetrics,
         deletion_timeout: timedelta,
@@ -71,7 +70,7 @@ class Controller:
         self._looking = looking
         self._deletion = deletion
         self._writing = writing
-        self._events = events
+        self._announcing = announcing
         self._uses = uses
         self._metrics = metrics
         self._deletion_timeout = deletion_timeout
@@ -105,7 +104,7 @@ class Controller:
             notes=outcome.notes,
             generation=head.generation,
         )
-        await self._tell(raw, told)
+        self._announcing.tell(raw, told)
         if outcome.look_again is not None:
             self._queue.add_after(key, max(outcome.look_again - self._clock.now(), timedelta()) + timedelta(seconds=1))
         return not outcome.failed
@@ -124,7 +123,7 @@ class Controller:
             event = ObjectEvent("TokenLeftBehind", _LEFT_BEHIND, is_warning=True)
         await self._writing.release(raw)
         self._uses.forget(head.uid)
-        await self._tell(raw, [] if event is None else [event])
+        self._announcing.tell(raw, [] if event is None else [event])
         return True
 
     async def _report_blocked(self, raw: RawObject, obstacle: Obstacle) -> None:
@@ -136,13 +135,4 @@ class Controller:
         )
         outcome = Outcome(report, recorded.expiry, secret=recorded.secret)
         await self._writing.write_status(raw, outcome, recorded.uses)
-        await self._tell(raw, find_events(report, recorded, changes=(), notes=(), generation=0))
-
-    async def _tell(self, raw: RawObject, events: Iterable[ObjectEvent]) -> None:
-        """Post Events; they are a courtesy, and nothing waits for one that cannot be posted."""
-        for event in events:
-            try:
-                await self._events.post(raw, event, self._clock.now())
-            except TeleportError as error:
-                logger.warning("an Event (%s) could not be written: %s", event.reason, error.message)
-                return
+        self._announcing.tell(raw, find_events(report, recorded, changes=(), notes=(), generation=0))

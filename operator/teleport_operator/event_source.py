@@ -17,6 +17,7 @@ import kopf
 from teleport.clock import Clock
 from teleport.kube.api_server import ApiServer, TokenFile
 from teleport.kube.custom_objects import without_managed_fields
+from teleport_operator.background import stop_by_signals
 from teleport_operator.declaration import GROUP, PLURAL, VERSION
 from teleport_operator.feed import ObjectFeed
 from teleport_operator.settings import OperatorSettings
@@ -90,16 +91,18 @@ def build_registry(server: ApiServer, feed: ObjectFeed, clock: Clock) -> kopf.Op
     return registry
 
 
-async def watch(
-    settings: OperatorSettings,
-    registry: kopf.OperatorRegistry,
-    stop: asyncio.Event,
-) -> None:
+async def watch(settings: OperatorSettings, registry: kopf.OperatorRegistry, stop: asyncio.Event) -> None:
     """Watch until a signal, or the event, ends it.
 
     All tasks that are begun meanwhile are ended by kopf in the end; those that were there before are not.
     """
     _quieten()
+
+    @kopf.on.startup(registry=registry)
+    async def take_signals_back(**_: Any) -> None:  # noqa: ANN401 - whatever kopf passes
+        # kopf listens to signals itself, and would then wait five seconds for its own look at the event.
+        stop_by_signals(stop)
+
     with suppress(asyncio.CancelledError):
         await kopf.operator(
             registry=registry,

@@ -4,6 +4,7 @@ import asyncio
 import os
 import socket
 import tempfile
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from pathlib import Path
@@ -15,6 +16,7 @@ from teleport.config.value_file import read_regular_file
 from teleport.errors import BadParameter
 from teleport.join.catalog import build_judges, find_method
 from teleport.join.method import JudgeContext
+from teleport.kube.api import KubeApi
 from teleport.kube.api_server import ApiServer, find_in_cluster
 from teleport.kube.connection import KubeConnection
 from teleport.kube.custom_objects import CustomKind, CustomObjects
@@ -24,8 +26,9 @@ from teleport.kube.leases import Leases
 from teleport.kube.object_events import ObjectEvents
 from teleport.web.diagnostics import Diagnostics
 from teleport.web.readiness import Readiness
+from teleport_operator.announcing import Announcing
 from teleport_operator.auth_link import AuthLink
-from teleport_operator.background import running, stopping_by_signals
+from teleport_operator.background import running, stop_by_signals
 from teleport_operator.controller import Controller
 from teleport_operator.declaration import GROUP, KIND, PLURAL, VERSION
 from teleport_operator.delegation import MAX_BYTES, Delegation, parse_delegation
@@ -40,6 +43,7 @@ from teleport_operator.looking import Looking
 from teleport_operator.metrics import OperatorMetrics
 from teleport_operator.object_writing import ObjectWriting
 from teleport_operator.objects import Key, ObjectCache
+from teleport_operator.preflight import Check, Preflight, Status
 from teleport_operator.resync import Resync
 from teleport_operator.secret_keeping import SecretKeeping
 from teleport_operator.settings import OperatorSettings
@@ -65,6 +69,28 @@ async def run_operator(settings: OperatorSettings, *, clock: Clock) -> None:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="teleport-operator-")))
         operator = Operator(settings, server=find_api_server(settings, folder), clock=clock)
         await operator.run(stack)
+
+
+async def run_preflight(settings: OperatorSettings, *, clock: Clock, show: Callable[[Check], None]) -> bool:
+    """Check what an operator with these settings needs, and return whether it could work.
+
+    Raises:
+        TeleportError: the settings contradict each other.
+    """
+    load_delegation(settings)
+    async with AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="teleport-operator-")))
+        server = find_api_server(settings, folder)
+        connection, api = KubeConnection(server, clock=clock), KubeApi(server, clock=clock)
+        stack.push_async_callback(connection.close)
+        stack.push_async_callback(api.close)
+        source = build_identity_source(settings, clock)
+        preflight = Preflight(settings, api=api, connection=connection, source=source, clock=clock)
+        is_ready = True
+        async for check in preflight.run():
+            show(check)
+            is_ready = is_ready and check.status is not Status.MISSING
+        return is_ready
 
 
 def find_api_server(settings: OperatorSettings, folder: Path) -> ApiServer:
@@ -183,28 +209,30 @@ class Operator:
             metrics=self._metrics,
             drift_interval=self._settings.drift_interval,
         )
-        controller = self._build_controller()
+        announcing = Announcing(
+            ObjectEvents(self._connection, component=FIELD_MANAGER, instance=self._instance), clock=self._clock
+        )
+        controller = self._build_controller(announcing)
         work = [
             Worker(queue=self._queue, controller=controller, election=self._election, metrics=self._metrics).run()
             for _ in range(self._settings.workers)
         ]
         stop = asyncio.Event()
-        with stopping_by_signals(stop):
-            async with running(
-                [
-                    self._link.run(),
-                    following.follow_tokens(),
-                    following.follow_objects(),
-                    self._take_part(following),
-                    self._uses.run(self._feed.add_uid),
-                    *work,
-                ],
-                stop,
-            ):
-                stack.push_async_callback(self._election.resign)
-                await following.load(stop)
-                # All tasks that begin from here on are kopf's to end, so everything of ours has begun before.
-                await watch(self._settings, build_registry(self._server, self._feed, self._clock), stop)
+        stop_by_signals(stop)
+        endless = [
+            self._link.run(),
+            following.follow_tokens(),
+            following.follow_objects(),
+            self._take_part(following),
+            self._uses.run(self._feed.add_uid),
+            announcing.run(),
+            *work,
+        ]
+        async with running(endless, stop):
+            stack.push_async_callback(self._election.resign)
+            await following.load(stop)
+            # All tasks that begin from here on are kopf's to end, so everything of ours has begun before.
+            await watch(self._settings, build_registry(self._server, self._feed, self._clock), stop)
 
     async def _take_part(self, following: Following) -> None:
         """Stand for election as soon as there is something to work with."""
@@ -222,7 +250,7 @@ class Operator:
         await diagnostics.start()
         stack.push_async_callback(diagnostics.stop)
 
-    def _build_controller(self) -> Controller:
+    def _build_controller(self, announcing: Announcing) -> Controller:
         writing = ObjectWriting(objects=self._objects, cache=self._cache, metrics=self._metrics, clock=self._clock)
         secrets = DeliveredSecrets(self._connection, field_manager=FIELD_MANAGER)
         upkeep = Upkeep(
@@ -244,7 +272,7 @@ class Operator:
             ),
             deletion=Deletion(tokens=self._tokens),
             writing=writing,
-            events=ObjectEvents(self._connection, component=FIELD_MANAGER, instance=self._instance),
+            announcing=announcing,
             uses=self._uses,
             metrics=self._metrics,
             deletion_timeout=self._settings.deletion_timeout,

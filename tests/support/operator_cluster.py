@@ -1,6 +1,7 @@
 """The operator as a real process between a real API server and a real auth server, and what people do with objects."""
 
 import json
+import subprocess
 import sys
 import urllib.error
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from typing import Any
 
 from support.cluster import AuthServer
 from support.kube_apiserver import KubeApiServer
-from support.processes import Process, Processes, wait_until
+from support.processes import PATIENCE, Process, Processes, build_environment, wait_until
 from teleport.resources.strict_yaml import parse_documents, render_yaml
 
 ROOT = Path(__file__).parents[2]
@@ -89,6 +90,13 @@ class Operator:
         )
         self.process = Process(command, log=self.folder / "operator.log", diag=diag)
         self.processes.add(self.process)
+
+    def preflight(self, *flags: str) -> subprocess.CompletedProcess[str]:
+        """Check what it needs, as a person does before it is started."""
+        self._write_files()
+        environment = build_environment() | self.process.environment
+        command = (*self.process.arguments, *flags, "preflight")
+        return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False, env=environment)
 
     def start(self) -> "Operator":
         """Start it as a pod would be, and wait until it is ready."""
@@ -183,6 +191,10 @@ class Objects:
     def wait_until_gone(self, name: str) -> None:
         """Wait until an object is no more."""
         wait_until(lambda: self.get(name) is None, f"{self.namespace}/{name} is gone")
+
+    def wait_for_event(self, name: str, type_: str, reason: str) -> None:
+        """Wait until an Event tells something of an object."""
+        wait_until(lambda: (type_, reason) in self.list_events(name), f"an Event tells {reason} of {name}")
 
     def list_events(self, name: str) -> list[tuple[str, str]]:
         """Return type and reason of the Events about an object, in their order."""

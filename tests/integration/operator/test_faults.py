@@ -111,7 +111,7 @@ def test_an_object_does_not_wait_for_ever(
         assert "teleport_token_orphaned_total 1.0" in operator.process.fetch("/metrics")[1]
     finally:
         auth.start()
-    assert ("Warning", "TokenLeftBehind") in objects.list_events(name)
+    objects.wait_for_event(name, "Warning", "TokenLeftBehind")
     assert find_token(auth, name) is not None
 
 

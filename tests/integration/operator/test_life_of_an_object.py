@@ -25,7 +25,7 @@ def test_an_object_becomes_a_token(objects: Objects, auth: AuthServer, name: str
     assert token["metadata"]["labels"]["resources.teleport.dev/uid"] == found["metadata"]["uid"]
     assert objects.find_condition(name, "Active")["reason"] == "InStore"
     assert objects.find_condition(name, "TeleportResourceOwned")["reason"] == "NewResource"
-    assert ("Normal", "Created") in objects.list_events(name)
+    objects.wait_for_event(name, "Normal", "Created")
 
 
 def test_an_edit_reaches_the_token(objects: Objects, auth: AuthServer, name: str) -> None:

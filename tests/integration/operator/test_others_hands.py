@@ -35,7 +35,7 @@ def test_a_deleted_token_is_put_back(objects: Objects, auth: AuthServer, operato
     objects.wait_for(name, "Synced")
     auth.tctl("tokens", "rm", name)
     wait_until(lambda: find_token(auth, name), "the token is back")
-    wait_until(lambda: ("Normal", "DriftRepaired") in objects.list_events(name), "an Event tells")
+    objects.wait_for_event(name, "Normal", "DriftRepaired")
     assert "teleport_token_drift_repairs_total 0.0" not in operator.process.fetch("/metrics")[1]
 
 
@@ -79,7 +79,7 @@ def test_an_identical_token_is_adopted_where_that_is_allowed(objects: Objects, a
     auth.create(build_token(name))
     objects.apply(name, build_spec(adoptionPolicy="IfIdentical"))
     objects.wait_for(name, "Synced")
-    assert ("Normal", "Adopted") in objects.list_events(name)
+    objects.wait_for_event(name, "Normal", "Adopted")
     token = find_token(auth, name)
     assert token is not None
     assert token["metadata"]["labels"]["teleport.dev/origin"] == "kubernetes"

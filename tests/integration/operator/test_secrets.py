@@ -93,13 +93,14 @@ async def test_status_tells_of_joins_and_refusals(
     assert objects.find_condition(name, "Active")["reason"] == "Consumed"
 
 
-async def test_the_annotation_asks_for_another_secret_and_the_former_ends_at_once(
+async def test_without_an_overlap_the_former_secret_ends_at_once(
     objects: Objects, auth: AuthServer, secrets: Secrets, name: str
 ) -> None:
-    objects.apply(name, build_secret_spec(ttl="1h"))
+    at_once = build_secret_spec(ttl="1h", secret={"overlap": "0s"})
+    objects.apply(name, at_once)
     objects.wait_for(name, "Synced")
     first = secrets.read(name)
-    objects.apply(name, build_secret_spec(ttl="1h"), rotate="please")
+    objects.apply(name, at_once, rotate="please")
     wait_until(lambda: secrets.read(name) != first, "there is another secret")
     wait_until(lambda: find_token(auth, first) is None, "the former token is gone")
     assert await join(auth, secrets.read(name))
@@ -147,7 +148,7 @@ async def test_the_name_may_be_the_secret_and_that_is_warned_of(objects: Objects
     objects.apply(long_name, {"roles": ["Node"], "ttl": "1h"})
     objects.wait_for(long_name, "Synced")
     assert objects.find_condition(long_name, "NameIsSecret")["status"] == "True"
-    assert ("Warning", "NameIsSecret") in objects.list_events(long_name)
+    objects.wait_for_event(long_name, "Warning", "NameIsSecret")
     assert await join(auth, long_name)
 
 

@@ -121,7 +121,7 @@ def test_a_former_value_ends_with_the_overlap_or_before() -> None:
     assert find_former_end(None, rule, value) == MADE + HOUR * 2
     assert find_former_end(MADE + HOUR * 9, rule, value) == MADE + HOUR * 2
     assert find_former_end(MADE + HOUR, rule, value) == MADE + HOUR
-    assert find_former_end(MADE + HOUR, build_rule(), value) == MADE
+    assert find_former_end(MADE + HOUR, build_rule(overlap="0s"), value) == MADE
 
 
 def test_no_value_is_shown() -> None:
