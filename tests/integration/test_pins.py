@@ -160,7 +160,7 @@ def test_an_agent_with_another_clusters_data_is_told_to_start_afresh(
 
     agent.process.wait_for_log("is of another cluster")
     agent.process.wait_for_status(503)
-    assert "remove that folder" in agent.process.log
+    assert "stop, remove it" in agent.process.log
     assert agent.state.read_bytes() == before
     assert_never_asked(other_auth, agent)
 

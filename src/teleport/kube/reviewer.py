@@ -102,8 +102,7 @@ class TokenReviewer:
         while True:
             try:
                 async with self._slots:
-                    if (early := self._resume_at - loop.time()) > 0:
-                        await asyncio.sleep(early)
+                    await self._wait_until_wanted(end)
                     with self._observe():
                         return await self._api.review_token(token, audiences)
             except BadAnswer:
@@ -116,6 +115,14 @@ class TokenReviewer:
                     raise
             await asyncio.sleep(wait)
             pause *= 2
+
+    async def _wait_until_wanted(self, end: float) -> None:
+        """Leave the API server alone for as long as it said; who cannot wait for so long is sent away at once."""
+        now = asyncio.get_running_loop().time()
+        if self._resume_at >= end:
+            raise TooBusy("the Kubernetes API wants nobody to ask yet", timedelta(seconds=self._resume_at - now))
+        if self._resume_at > now:
+            await asyncio.sleep(self._resume_at - now)
 
 
 def compute_wait(pause: timedelta, retry_after: timedelta) -> float:

@@ -56,7 +56,7 @@ UNKNOWN = [
 
 @pytest.mark.parametrize("validation", ["Ignore", "Warn", "Strict"])
 @pytest.mark.parametrize(("spec", "path"), UNKNOWN)
-def test_an_unknown_field_reaches_the_operator_from_every_client(
+def test_hostile_66_an_unknown_field_reaches_the_operator_from_every_client(
     installed: TokenObjects, spec: dict[str, Any], path: list[Any], validation: str
 ) -> None:
     query = f"dryRun=All&fieldValidation={validation}"

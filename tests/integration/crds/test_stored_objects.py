@@ -6,8 +6,9 @@ import pytest
 import yaml
 
 from support.declared import CRD_FILE, KUBERNETES
-from support.token_objects import TokenObjects
+from support.token_objects import DEFINITIONS, TokenObjects
 from teleport_operator.declaration import FINALIZER
+from teleport_operator.definition import NAME, find_gaps
 
 RULE: dict[str, Any] = {"service_account": "apps:web", "service_account_name": "web"}
 INVALID: dict[str, Any] = {
@@ -139,3 +140,7 @@ def test_such_an_object_is_not_let_in_again(tightened: TokenObjects, name: str) 
 def test_an_invalid_object_of_old_may_change_for_the_better_alone(tightened: TokenObjects) -> None:
     assert tightened.merge("to-mend", {"spec": {"driftPolicy": "Report"}}).fields == ["spec.ttl"]
     assert tightened.merge("to-mend", {"spec": {"ttl": None}}).accepted
+
+
+def test_the_definition_that_the_api_server_gives_back_lacks_nothing(installed: TokenObjects) -> None:
+    assert find_gaps(installed.ask("GET", f"{DEFINITIONS}/{NAME}").body) == ()

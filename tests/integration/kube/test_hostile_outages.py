@@ -148,7 +148,19 @@ async def test_hostile_20_what_the_api_server_asks_for_is_passed_on(
     assert failure.value.retry_after.total_seconds() == 30
     event = wait_for_event(auth_of, "kubernetes_no_answer")
     assert event["message"] == f"the Kubernetes API answered {status}: busy with (token)"
-    assert (await make_stranger(auth_of).join(TOKEN, proof=proof)).host_id
+
+
+async def test_hostile_20_an_api_server_that_sends_everybody_away_is_left_alone(
+    kube: FakeKube, auth_of: AuthServer
+) -> None:
+    proof = build_proof()
+    kube.vouch_for(proof, build_status(auth_of.cluster_name))
+    kube.fail_next(429, retry_after="30")
+    for _ in range(2):
+        with pytest.raises(Unavailable) as failure:
+            await make_stranger(auth_of).join(TOKEN, proof=proof)
+        assert 0 < failure.value.retry_after.total_seconds() <= 30
+    assert len(kube.received) == 1
 
 
 async def test_hostile_20_a_failure_that_passes_is_not_noticed(kube: FakeKube, auth_of: AuthServer) -> None:

@@ -77,7 +77,7 @@ def test_all_problems_are_told_at_once() -> None:
     ]
 
 
-def test_an_unknown_field_is_the_reason_even_beside_others() -> None:
+def test_hostile_66_an_unknown_field_is_the_reason_even_beside_others() -> None:
     with pytest.raises(InvalidManifest, match="did you mean join_method") as refused:
         parse_declaration(build_object() | MANY, judges=JUDGES)
     assert refused.value.kind is ProblemKind.UNKNOWN_FIELD
@@ -113,7 +113,7 @@ def test_a_spec_that_is_no_mapping_is_refused(spec: object) -> None:
     )
 
 
-def test_values_that_may_be_secrets_are_not_quoted() -> None:
+def test_hostile_67_values_that_may_be_secrets_are_not_quoted() -> None:
     spec = {
         "roles": ["Node"],
         "ttl": "hunter2",
@@ -172,7 +172,7 @@ def test_a_name_is_a_secret_from_sixteen_characters_on(length: int, refused: boo
     assert all("add `secret: {}`" in problem.remedy for problem in problems)
 
 
-def test_a_representation_shows_no_name() -> None:
+def test_hostile_67_a_representation_shows_no_name() -> None:
     assert LONG_NAME not in repr(declare({"roles": ["Node"]}))
 
 

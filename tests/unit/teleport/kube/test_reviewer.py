@@ -157,6 +157,23 @@ def test_hostile_20_what_the_api_asks_for_is_waited_for_and_the_deadline_is_not_
     run_in_virtual_time(scenario())
 
 
+def test_hostile_20_who_cannot_wait_for_so_long_is_sent_away_at_once() -> None:
+    async def scenario() -> None:
+        api = FakeApi()
+        away = timedelta(minutes=1)
+        api.failures = [TooBusy("busy", away)]
+        reviewer, _ = build(api)
+        for token in ("a", "b"):
+            with pytest.raises(TooBusy) as failure:
+                await reviewer.review(token, AUDIENCES)
+            assert failure.value.retry_after == away
+        assert (api.asked, seconds()) == (["a"], 0)
+        await asyncio.sleep(away.total_seconds())
+        assert (await reviewer.review("b", AUDIENCES)).authenticated
+
+    run_in_virtual_time(scenario())
+
+
 def test_hostile_20_while_the_api_sends_everybody_away_nobody_else_asks() -> None:
     async def scenario() -> None:
         api = FakeApi()

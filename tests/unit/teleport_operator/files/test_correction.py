@@ -138,7 +138,7 @@ def test_what_only_its_author_can_decide_is_left(raw: dict[str, Any]) -> None:
     assert correct(raw) == raw
 
 
-def test_of_a_name_that_was_meant_as_a_secret_nothing_is_kept() -> None:
+def test_hostile_67_of_a_name_that_was_meant_as_a_secret_nothing_is_kept() -> None:
     mended = correct(build({"roles": ["Node"]}, name=RANDOM), "join-token-2")
     assert mended["metadata"] == {"name": "join-token-2"}
 

@@ -70,7 +70,7 @@ def test_a_file_in_which_there_is_nothing_to_check_is_refused(text: str) -> None
     assert "there is no manifest of kind TeleportProvisionToken" in str(result.exception)
 
 
-def test_what_could_steer_a_terminal_is_written_out() -> None:
+def test_hostile_31_what_could_steer_a_terminal_is_written_out() -> None:
     result = check(SOUND.replace("secret: {}", '"\\e[2J": 1'))
     assert "\x1b" not in result.stderr + result.stdout
     assert "unknown field" in result.stderr
