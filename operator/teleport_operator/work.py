@@ -60,7 +60,8 @@ class Worker:
                 is_well = False  # the newer copy is on its way
             except TeleportError as error:
                 detail = error.detail if isinstance(error, NoAnswer) else error.message
-                logger.warning("an object of namespace %s: %s", key.namespace, detail)
+                # Kubernetes names the object in its refusals, and the name may be the secret.
+                logger.warning("an object of namespace %s: %s", key.namespace, detail.replace(key.name, "(its name)"))
                 is_well = False
             except Exception:
                 logger.exception("an object of namespace %s cannot be looked at", key.namespace)

@@ -2,6 +2,7 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import cast
 
+import pytest
 from prometheus_client import CollectorRegistry
 
 from support.virtual_time import run_in_virtual_time, seconds
@@ -77,6 +78,13 @@ def test_whatever_fails_is_looked_at_again_later_each_time() -> None:
     waits = [later - earlier for earlier, later in zip(controller.looked_at, controller.looked_at[1:], strict=False)]
     assert len(controller.looked_at) == 6
     assert all(half <= wait <= 2 * half for half, wait in zip((0.5, 1, 2, 4, 8), waits, strict=True))
+
+
+def test_the_name_of_an_object_is_in_no_line_of_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    failure = NoAnswer('secrets "name-0" is forbidden')
+    run_in_virtual_time(work(FakeController([failure]), FakeElection()))
+    assert "is forbidden" in caplog.text
+    assert "name-0" not in caplog.text
 
 
 def test_who_is_not_sure_to_lead_does_nothing_and_keeps_nobody_from_their_turn() -> None:
