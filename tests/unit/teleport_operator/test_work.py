@@ -1,5 +1,6 @@
 import asyncio
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import cast
 
 import pytest
@@ -75,7 +76,7 @@ def test_whatever_fails_is_looked_at_again_later_each_time() -> None:
     failures: list[Exception | bool] = [False, CompareFailed("a"), NoAnswer("b"), TeleportError("c"), ValueError("d")]
     controller = FakeController(failures)
     assert run_in_virtual_time(work(controller, FakeElection())) == "5.0"
-    waits = [later - earlier for earlier, later in zip(controller.looked_at, controller.looked_at[1:], strict=False)]
+    waits = [later - earlier for earlier, later in pairwise(controller.looked_at)]
     assert len(controller.looked_at) == 6
     assert all(half <= wait <= 2 * half for half, wait in zip((0.5, 1, 2, 4, 8), waits, strict=True))
 
