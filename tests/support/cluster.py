@@ -3,7 +3,6 @@
 import asyncio
 import json
 import subprocess
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +15,6 @@ from teleport.api.client import connect
 from teleport.api.identity import Identity, load_identity
 from teleport.api.messages import ListRequest, ResourceRequest
 from teleport.api.operations import RESOURCE_CREATE, RESOURCE_LIST, Operation, RequestT, ResponseT
-from teleport.auth.audit import GATHERING
 from teleport.pki.pins import ca_pin
 from teleport.resources.address import Address
 from teleport.resources.strict_yaml import render_yaml
@@ -161,8 +159,7 @@ class AuthServer:
         return sorted(each["spec"]["hostname"] for each in self.list_resources(kind))
 
     def read_audit(self, event: str = "") -> list[dict[str, Any]]:
-        """Return the events of the audit file, all or those of one name; it is given the time to gather them."""
-        time.sleep(2 * GATHERING.total_seconds())
+        """Return the events of the audit file, all or those of one name."""
         path = self.data_dir / "audit.jsonl"
         lines = path.read_text().splitlines() if path.exists() else []
         events: list[dict[str, Any]] = [json.loads(line) for line in lines]

@@ -21,8 +21,6 @@ from teleport.resources.model import render_time
 
 PREFIX = "audit/"
 MAX_WAITING_LINES = 100_000
-GATHERING = timedelta(milliseconds=50)
-"""For so long lines are gathered before they are written together."""
 RETRY = timedelta(seconds=1)
 """How soon a file that took no lines is tried again."""
 
@@ -120,7 +118,6 @@ class AuditLog:
         try:
             while True:
                 await self._wake.wait()
-                await asyncio.sleep(GATHERING.total_seconds())
                 self._wake.clear()
                 await self._flush()
         finally:
