@@ -15,7 +15,7 @@ ARCHITECTURE = (ROOT / "ARCHITECTURE.md").read_text()
 CONTRACTS: list[dict[str, Any]] = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"][
     "contracts"
 ]
-PLACES = [ROOT, ROOT / "src" / "teleport"]
+PLACES = [ROOT, ROOT / "src" / "teleport", ROOT / "operator" / "teleport_operator"]
 MAX_LINES = 120
 """About two pages."""
 

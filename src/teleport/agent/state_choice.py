@@ -48,7 +48,8 @@ async def open_state(
 def _find_server(environ: Mapping[str, str], pod_folder: Path) -> ApiServer | None:
     """Return the API server of a pod to which a ServiceAccount's token is mounted."""
     server = find_in_cluster(environ, pod_folder)
-    return server if server is not None and server.token_file.exists() else None
+    token_file = None if server is None else server.token_file
+    return server if token_file is not None and token_file.exists() else None
 
 
 @asynccontextmanager

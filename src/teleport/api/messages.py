@@ -200,6 +200,8 @@ class TokenUse(Model):
     role: str
     outcome: str
     """`success`, or the reason of the refusal."""
+    subject: str = ""
+    """Who the proof said it was, as `system:serviceaccount:NAMESPACE:NAME`; empty where it said nothing, or in vain."""
 
 
 class TokenUsesResponse(Model):

@@ -1,5 +1,6 @@
 """Who may do what: one pure function of the caller, the verb and the kind. What is not granted is denied."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -11,6 +12,8 @@ EDITOR = "editor"
 AUDITOR = "auditor"
 USER_ROLES = frozenset({EDITOR, AUDITOR})
 """The built-in roles of users."""
+OPERATOR_BOT = "operator"
+"""The bot that keeps join tokens as objects of Kubernetes declare them; every other bot may only look around."""
 
 
 class CallerKind(StrEnum):
@@ -64,6 +67,12 @@ _GRANTS: dict[str, frozenset[Permission]] = {
     | {("delete", kind) for kind in _PRESENCE_KINDS}
     | {("list", "token_use")},
 }
+_BOT_GRANTS: dict[str, frozenset[Permission]] = {
+    OPERATOR_BOT: _CERTIFIED
+    | {(verb, "token") for verb in ("create", "update", "read", "read_secrets", "list", "delete")}
+    | {("list", "token_use")},
+}
+"""Names of secret tokens are asked for only where one must end whose value is in no Secret any more."""
 _GRANTS[CallerKind.ADMIN] = _GRANTS[EDITOR] | {("create", "user_certificate")}
 
 
@@ -74,12 +83,21 @@ def authorize(caller: Caller, verb: str, kind: str) -> None:
         Unauthenticated: a stranger asks for what needs a certificate.
         AccessDenied: the certificate does not entitle to this.
     """
-    grants = caller.roles & USER_ROLES if caller.kind is CallerKind.USER else {caller.kind.value}
-    if any((verb, kind) in _GRANTS[grant] for grant in grants):
+    if any((verb, kind) in grant for grant in _find_grants(caller)):
         return
     if caller.kind is CallerKind.ANONYMOUS:
         raise Unauthenticated("this needs a client certificate of the cluster")
     raise AccessDenied(f"{caller.kind} {caller.name!r} may not {verb} {kind}")
+
+
+def _find_grants(caller: Caller) -> Iterable[frozenset[Permission]]:
+    match caller.kind:
+        case CallerKind.USER:
+            return [_GRANTS[role] for role in caller.roles & USER_ROLES]
+        case CallerKind.BOT:
+            return [_BOT_GRANTS.get(caller.name, _GRANTS[CallerKind.BOT])]
+        case _:
+            return [_GRANTS[caller.kind]]
 
 
 def check_service_role(caller: Caller, role: SystemRole) -> None:

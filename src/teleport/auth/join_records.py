@@ -71,9 +71,16 @@ class JoinRecords:
         self._audit.committed(event)
 
 
-def build_use(attempt: JoinAttempt, host_id: str, outcome: str, now: datetime) -> TokenUse:
-    """Return what the ledger of a token says of an attempt."""
-    return TokenUse(time=now, host_id=host_id, remote_addr=attempt.remote_addr, role=attempt.role, outcome=outcome)
+def build_use(attempt: JoinAttempt, host_id: str, outcome: str, now: datetime, subject: str = "") -> TokenUse:
+    """Return what the ledger of a token says of an attempt; the subject is who the proof says it was."""
+    return TokenUse(
+        time=now,
+        host_id=host_id,
+        remote_addr=attempt.remote_addr,
+        role=attempt.role,
+        outcome=outcome,
+        subject=subject,
+    )
 
 
 def describe_join(stored: StoredToken | None, attempt: JoinAttempt) -> dict[str, Any]:

@@ -223,7 +223,7 @@ class Joining:
         now: datetime,
     ) -> None:
         conditions: list[Condition] = [*stored.unchanged, *claim.conditions]
-        use = build_use(attempt, outcome.response.host_id, "success", now)
+        use = build_use(attempt, outcome.response.host_id, "success", now, outcome.identity.subject)
         writes: list[Write] = [self._ledger.build_entry(stored.lookup_id, use, now), *claim.writes]
         if usage is not None and usage.find_holder(attempt.key_fingerprint, now) is None:
             after = usage.after_use(attempt.key_fingerprint, outcome.response.host_id, now)

@@ -26,8 +26,12 @@ class ApiServer:
     """An API server and the files that say how to talk to it."""
 
     url: str
-    ca_file: Path
-    token_file: Path
+    ca_file: Path | None
+    """None where the address is not HTTPS, as that of `kubectl proxy`."""
+    token_file: Path | None
+    """None where somebody else says who asks, or a certificate does."""
+    client_certificate: tuple[Path, Path] | None = None
+    """With its key, in PEM; people have one where a pod has a token."""
 
     def load_trust(self, context: ssl.SSLContext) -> None:
         """Let a context trust the authorities that stand in the CA file now, beside those that it trusts already.
@@ -35,11 +39,27 @@ class ApiServer:
         Raises:
             BadAnswer: the file cannot be read, or holds no certificate.
         """
+        if self.ca_file is None:
+            return
         text = read_bounded(self.ca_file, MAX_CA_BYTES)
         try:
             context.load_verify_locations(cadata=text)
         except (ssl.SSLError, ValueError) as error:
             raise BadAnswer(f"{self.ca_file} holds no CA certificate") from error
+
+    def load_certificate(self, context: ssl.SSLContext) -> None:
+        """Let a context show the client certificate, where there is one.
+
+        Raises:
+            BadAnswer: a file cannot be read, or they do not fit together.
+        """
+        if self.client_certificate is None:
+            return
+        certificate, key = self.client_certificate
+        try:
+            context.load_cert_chain(certificate, key, password="")
+        except (OSError, ValueError) as error:
+            raise BadAnswer(f"{certificate} and {key} are no certificate with its key") from error
 
 
 def find_in_cluster(environ: Mapping[str, str], folder: Path = POD_FOLDER) -> ApiServer | None:
@@ -55,22 +75,24 @@ class TokenFile:
     """This process's own ServiceAccount token; the kubelet replaces the file, so it is read again and again.
 
     Args:
-        path: of the file.
+        path: of the file; None where there is none.
         clock: for the age of what was read.
     """
 
-    def __init__(self, path: Path, clock: Clock) -> None:
+    def __init__(self, path: Path | None, clock: Clock) -> None:
         self._path = path
         self._clock = clock
         self._token = ""
         self._read_at: float | None = None
 
     def read(self) -> str:
-        """Return the present token; the file is looked at once a second at most.
+        """Return the present token, or nothing without a file; it is looked at once a second at most.
 
         Raises:
             BadAnswer: the file is not there, too large, or holds no token.
         """
+        if self._path is None:
+            return ""
         now = self._clock.monotonic()
         if self._read_at is None or now - self._read_at >= REREAD_PAUSE.total_seconds():
             token = read_bounded(self._path, MAX_TOKEN_BYTES).strip()

@@ -143,7 +143,9 @@ class KubeConnection:
         self, question: Question, stream: aiohttp.ClientTimeout | None = None
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         session = self._open()
-        headers = {"Authorization": f"Bearer {self._token_file.read()}", "Accept": question.accept}
+        headers = {"Accept": question.accept}
+        if token := self._token_file.read():
+            headers["Authorization"] = f"Bearer {token}"
         body = None
         if question.body is not None:
             body = orjson.dumps(question.body)
@@ -167,6 +169,7 @@ class KubeConnection:
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
             self._server.load_trust(self._context)
+            self._server.load_certificate(self._context)
             self._session = open_session(self._context, self._timeout)
         return self._session
 

@@ -6,6 +6,9 @@ from teleport.api.messages import TokenUse
 from teleport.auth.records import build_time_key, decode, encode
 from teleport.backend.protocol import Backend, Put
 
+_TEXTS = ("host_id", "remote_addr", "role", "outcome", "subject")
+"""In the order of a record, which is shorter where an older version wrote it."""
+
 
 class Ledger:
     """Entries by token, newest first.
@@ -22,7 +25,7 @@ class Ledger:
     def build_entry(self, lookup_id: str, use: TokenUse, now: datetime) -> Put:
         """Return the write of one entry; it goes into the commit of what it tells of."""
         key = f"{_prefix(lookup_id)}{build_time_key(now)}"
-        record = [use.time.timestamp(), use.host_id, use.remote_addr, use.role, use.outcome]
+        record = [use.time.timestamp(), use.host_id, use.remote_addr, use.role, use.outcome, use.subject]
         return Put(key, encode(record), now + self._retention)
 
     async def list_newest(self, lookup_id: str, limit: int) -> list[TokenUse]:
@@ -36,6 +39,5 @@ def _prefix(lookup_id: str) -> str:
 
 
 def _parse(value: bytes) -> TokenUse:
-    timestamp, host_id, remote_addr, role, outcome = decode(value)
-    time = datetime.fromtimestamp(timestamp, UTC)
-    return TokenUse(time=time, host_id=host_id, remote_addr=remote_addr, role=role, outcome=outcome)
+    timestamp, *texts = decode(value)
+    return TokenUse(time=datetime.fromtimestamp(timestamp, UTC), **dict(zip(_TEXTS, texts, strict=False)))

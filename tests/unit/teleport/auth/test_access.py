@@ -11,6 +11,7 @@ from teleport.resources.role import SystemRole
 CALLERS = {
     "anonymous": ANONYMOUS,
     "bot": Caller(CallerKind.BOT, "robot"),
+    "operator": Caller(CallerKind.BOT, "operator"),
     "host": build_host(SystemRole.NODE),
     "user": build_user(),
     "stranger-role": build_user("access"),
@@ -58,6 +59,9 @@ EDITOR = AUDITOR | set(product(VERBS, ("token",))) | set(product(("delete",), PR
 GOLDEN = {
     "anonymous": EVERYBODY,
     "bot": CERTIFIED,
+    "operator": CERTIFIED
+    | set(product(("create", "update", "read", "read_secrets", "list", "delete"), ("token",)))
+    | {("list", "token_use")},
     "host": CERTIFIED | {("create", "host_certificate"), ("update", "presence"), ("delete", "presence")},
     "user": set(),
     "stranger-role": set(),
@@ -110,6 +114,12 @@ def test_a_host_speaks_for_the_services_of_its_certificate() -> None:
 def test_a_host_speaks_for_no_other_service(role: SystemRole) -> None:
     with pytest.raises(AccessDenied, match=f"does not cover role {role}"):
         check_service_role(build_host(SystemRole.NODE), role)
+
+
+@pytest.mark.parametrize("kind", [CallerKind.HOST, CallerKind.USER])
+def test_whoever_else_is_called_operator_gains_nothing(kind: CallerKind) -> None:
+    with pytest.raises(AccessDenied):
+        authorize(Caller(kind, "operator"), "create", "token")
 
 
 def test_a_role_of_no_service_is_refused_even_if_the_certificate_has_it() -> None:

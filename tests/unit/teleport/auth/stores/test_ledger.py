@@ -3,13 +3,17 @@ from datetime import datetime, timedelta
 from support.backend import SteeredBackend
 from support.clock import START, FakeClock
 from teleport.api.messages import TokenUse
+from teleport.auth.records import encode
 from teleport.auth.stores.ledger import Ledger
+from teleport.backend.protocol import Put
 
 RETENTION = timedelta(days=90)
 
 
 def build_use(time: datetime, outcome: str = "success") -> TokenUse:
-    return TokenUse(time=time, host_id="host", remote_addr="192.0.2.7", role="Node", outcome=outcome)
+    return TokenUse(
+        time=time, host_id="host", remote_addr="192.0.2.7", role="Node", outcome=outcome, subject="system:somebody"
+    )
 
 
 class Written:
@@ -37,6 +41,13 @@ async def test_an_entry_is_read_back_as_it_was_written() -> None:
     written = Written()
     await written.write("a", "success")
     assert await written.ledger.list_newest("a", 10) == [build_use(START)]
+
+
+async def test_an_entry_of_an_older_version_is_read_without_the_subject_it_lacks() -> None:
+    written = Written()
+    record = encode([START.timestamp(), "host", "192.0.2.7", "Node", "success"])
+    await written.backend.commit([], [Put("token_uses/a/0", record, None)])
+    assert await written.ledger.list_newest("a", 10) == [build_use(START).model_copy(update={"subject": ""})]
 
 
 async def test_each_token_has_its_own() -> None:

@@ -1,0 +1,46 @@
+"""Tells people of what happens to objects: Events, posted one after the other beside the work that matters."""
+
+import asyncio
+import logging
+from collections.abc import Iterable
+
+from teleport.clock import Clock
+from teleport.errors import TeleportError
+from teleport.kube.custom_objects import RawObject
+from teleport.kube.object_events import ObjectEvent, ObjectEvents
+
+MAX_WAITING = 10_000
+
+logger = logging.getLogger(__name__)
+
+
+class Announcing:
+    """Events are a courtesy: nothing waits for one, and what cannot be posted is not kept.
+
+    Args:
+        events: of the cluster.
+        clock: when something happened.
+    """
+
+    def __init__(self, events: ObjectEvents, *, clock: Clock) -> None:
+        self._events = events
+        self._clock = clock
+        self._waiting: asyncio.Queue[tuple[RawObject, ObjectEvent]] = asyncio.Queue(MAX_WAITING)
+
+    def tell(self, raw: RawObject, events: Iterable[ObjectEvent]) -> None:
+        """Let Events about an object be posted."""
+        about = {**raw, "spec": None, "status": None}
+        for event in events:
+            if self._waiting.full():
+                logger.warning("too many Events wait to be written; one (%s) is dropped", event.reason)
+                return
+            self._waiting.put_nowait((about, event))
+
+    async def run(self) -> None:
+        """Post them, for ever."""
+        while True:
+            raw, event = await self._waiting.get()
+            try:
+                await self._events.post(raw, event, self._clock.now())
+            except TeleportError as error:
+                logger.warning("an Event (%s) could not be written: %s", event.reason, error.message)

@@ -1,0 +1,1 @@
+"""What is to be done about an object: decided here by plain functions, and done elsewhere."""

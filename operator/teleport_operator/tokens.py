@@ -1,0 +1,201 @@
+"""The tokens that this operator keeps in the cluster: asked for, changed one by one, and known by their marks.
+
+The whole list is read now and then, which finds what others changed; between two readings our own changes are noted.
+Names of secret tokens are masked in it, and are asked for only where nobody else knows them any more.
+"""
+
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import suppress
+from datetime import datetime
+from typing import Any, Protocol
+
+from teleport.api.messages import DeleteRequest, GetRequest, ListRequest, ResourceRequest, TokenUse, TokenUsesRequest
+from teleport.api.operations import (
+    RESOURCE_CREATE,
+    RESOURCE_DELETE,
+    RESOURCE_GET,
+    RESOURCE_LIST,
+    RESOURCE_UPDATE,
+    TOKEN_USES,
+    Operation,
+    RequestT,
+    ResponseT,
+)
+from teleport.errors import NotFound, Unavailable
+from teleport.resources.codec import parse_resource, to_plain
+from teleport.resources.token import Token
+from teleport_operator.marks import OPERATOR, read_labels, read_marks
+
+KIND = "token"
+PAGE_SIZE = 500
+FEW_USES = 20
+MAX_USES = 1000
+
+
+class Caller(Protocol):
+    """Whoever carries operations to auth; `teleport.api.client.Client` does."""
+
+    async def call(self, operation: Operation[RequestT, ResponseT], request: RequestT) -> ResponseT:
+        """Ask for one operation."""
+        ...
+
+
+class Tokens:
+    """The cluster's tokens, as far as they are this operator's.
+
+    Args:
+        caller: to auth.
+        operator: the id by which our tokens are known.
+    """
+
+    def __init__(self, caller: Caller, *, operator: str) -> None:
+        self._caller = caller
+        self._operator = operator
+        self._known: dict[str, dict[str, Token]] = {}
+        self._noted: set[str] | None = None
+        """Uids whose tokens were changed by us while a list was read, which may not show it."""
+        self._is_complete = False
+
+    def find(self, uid: str) -> Mapping[str, Token]:
+        """Return the tokens of an object, by which of its secrets they are; names of secret ones are masked.
+
+        Raises:
+            Unavailable: no list has been read yet, so that nobody can say that there is none.
+        """
+        if not self._is_complete:
+            raise Unavailable("the cluster's tokens have not been listed yet")
+        return dict(self._known.get(uid, {}))
+
+    async def refresh(self) -> set[str]:
+        """Read the list anew and return the uids of the objects whose tokens are not what they were.
+
+        Raises:
+            TeleportError: auth does not answer; what was known stays.
+        """
+        self._noted = set()
+        try:
+            found: dict[str, dict[str, Token]] = {}
+            async for raw in self._list(with_secrets=False):
+                if raw["metadata"].get("labels", {}).get(OPERATOR) == self._operator:
+                    token = self._reuse(raw)
+                    marks = read_marks(token)
+                    found.setdefault(marks.uid, {})[marks.secret] = token
+            for uid in self._noted:
+                _set(found, uid, self._known.get(uid))
+        finally:
+            self._noted = None
+        changed = {uid for uid in found.keys() | self._known.keys() if found.get(uid) != self._known.get(uid)}
+        self._known, self._is_complete = found, True
+        return changed
+
+    async def get(self, name: str) -> Token | None:
+        """Return a token by its name, or None."""
+        try:
+            answer = await self._caller.call(RESOURCE_GET, GetRequest(kind=KIND, name=name))
+        except NotFound:
+            return None
+        return _parse(answer.resource)
+
+    async def create(self, token: Token) -> None:
+        """Store a token whose name is free.
+
+        Raises:
+            AlreadyExists: it is not.
+        """
+        answer = await self._caller.call(RESOURCE_CREATE, ResourceRequest(resource=to_plain(token)))
+        self._note(_parse(answer.resource))
+
+    async def update(self, token: Token, before: Token | None = None) -> None:
+        """Replace a token that is still at the revision which the new one names.
+
+        Args:
+            token: the new one.
+            before: the old one, where it bore other marks.
+
+        Raises:
+            NotFound, CompareFailed: it is gone, or has moved on.
+        """
+        answer = await self._caller.call(RESOURCE_UPDATE, ResourceRequest(resource=to_plain(token)))
+        if before is not None:
+            self._drop(before)
+        self._note(_parse(answer.resource))
+
+    async def delete(self, name: str, token: Token) -> None:
+        """Delete a token that is still at its revision; one that is gone is as good.
+
+        Raises:
+            CompareFailed: it has moved on.
+        """
+        request = DeleteRequest(kind=KIND, name=name, revision=token.metadata.revision)
+        with suppress(NotFound):
+            await self._caller.call(RESOURCE_DELETE, request)
+        self._drop(token)
+
+    async def find_names(self, uid: str) -> Mapping[str, str]:
+        """Return the names of an object's tokens, by which of its secrets they are: all names are read for it."""
+        names = {}
+        async for raw in self._list(with_secrets=True):
+            if raw["metadata"].get("labels", {}).get(OPERATOR) == self._operator:
+                token = _parse(raw)
+                if read_marks(token).uid == uid:
+                    names[read_marks(token).secret] = token.name
+        return names
+
+    async def list_uses(self, name: str, since: datetime) -> tuple[TokenUse, ...]:
+        """Return the uses of a token after a moment, also of one that is gone; of more than a thousand the newest."""
+        uses: tuple[TokenUse, ...] = ()
+        for limit in (FEW_USES, MAX_USES):
+            answer = await self._caller.call(TOKEN_USES, TokenUsesRequest(name=name, limit=limit))
+            uses = tuple(use for use in answer.uses if use.time > since)
+            if len(uses) < limit:
+                break
+        return uses
+
+    async def _list(self, *, with_secrets: bool) -> AsyncGenerator[dict[str, Any], None]:
+        mark = ""
+        while True:
+            request = ListRequest(kind=KIND, with_secrets=with_secrets, page_size=PAGE_SIZE, page_token=mark)
+            page = await self._caller.call(RESOURCE_LIST, request)
+            for raw in page.resources:
+                yield raw
+            mark = page.next_page_token
+            if not mark:
+                return
+
+    def _reuse(self, raw: dict[str, Any]) -> Token:
+        """Return the token that is known, if it is still at its revision: to parse thousands of them takes a while."""
+        marks, revision = read_labels(raw["metadata"]["labels"]), raw["metadata"].get("revision")
+        known = self._known.get(marks.uid, {}).get(marks.secret)
+        return known if known is not None and known.metadata.revision == revision else _parse(raw)
+
+    def _note(self, token: Token) -> None:
+        masked = token.with_metadata(name=token.safe_name)
+        marks = read_marks(masked)
+        if marks.operator == self._operator:
+            self._known.setdefault(marks.uid, {})[marks.secret] = masked
+            self._remember_change(marks.uid)
+
+    def _drop(self, token: Token) -> None:
+        marks = read_marks(token)
+        self._known.get(marks.uid, {}).pop(marks.secret, None)
+        _set(self._known, marks.uid, self._known.get(marks.uid))
+        self._remember_change(marks.uid)
+
+    def _remember_change(self, uid: str) -> None:
+        if self._noted is not None:
+            self._noted.add(uid)
+
+
+def _set(known: dict[str, dict[str, Token]], uid: str, tokens: dict[str, Token] | None) -> None:
+    """Put an object's tokens where they are known, or nothing where there are none."""
+    if tokens:
+        known[uid] = tokens
+    else:
+        known.pop(uid, None)
+
+
+def _parse(raw: dict[str, Any]) -> Token:
+    token = parse_resource(raw)
+    if not isinstance(token, Token):
+        raise TypeError(f"auth gave a {token.kind} where a token was asked for")
+    return token
