@@ -36,6 +36,7 @@ class Work:
     recorded: Recorded
     expiry: Expiry
     now: datetime
+    losers: frozenset[str]
 
     @property
     def was_active(self) -> bool:
@@ -72,8 +73,10 @@ class Upkeep:
         self._operator = operator
         self._clock = clock
 
-    async def keep(self, raw: RawObject, declaration: Declaration, recorded: Recorded) -> Outcome:
-        """Bring the tokens of an object to what it declares."""
+    async def keep(
+        self, raw: RawObject, declaration: Declaration, recorded: Recorded, *, losers: frozenset[str]
+    ) -> Outcome:
+        """Bring the tokens of an object to what it declares; the losers want the same one, and must give way."""
         now = self._clock.now()
         anchored = anchor_expiry(
             declaration.expiry,
@@ -84,7 +87,7 @@ class Upkeep:
         )
         if anchored.record_first:
             await self._writing.record_expiry(raw, anchored.expiry)
-        work = Work(raw, declaration, recorded, anchored.expiry, now)
+        work = Work(raw, declaration, recorded, anchored.expiry, now, losers)
         try:
             return await self._keep(work)
         except Obstacle as obstacle:
@@ -133,6 +136,7 @@ class Upkeep:
             was_active=was_active,
             consumed=actual is None and was_active and await self._is_consumed(work, value),
             joins=work.recorded.uses.joins,
+            losers=work.losers,
             was_new=work.recorded.is_new,
             name=None if value is None else value.value,
             secret=label,
