@@ -13,7 +13,7 @@ from uuid import uuid4
 import pytest
 from pytest_kind import KindCluster
 
-from support.container_image import build_image, find_build_obstacle
+from support.container_image import Images, build_images, find_build_obstacle
 from support.fresh_host import ROOT
 from support.kind import CLUSTER, NODE_IMAGE, Kubernetes, delete_leftover, find_kind_obstacle
 from support.pod_auth import IMAGE_NAME, Auth
@@ -37,12 +37,17 @@ def pytest_runtest_makereport(
 
 
 @pytest.fixture(scope="session")
-def teleport_image() -> str:
-    """Build the image of the working tree."""
+def images() -> Images:
+    """Build the images of the working tree."""
     obstacle = find_build_obstacle()
     if obstacle is not None:
-        pytest.skip(f"NOT TESTED: the container image needs Docker: {obstacle}")
-    return build_image()
+        pytest.skip(f"NOT TESTED: the container images need Docker: {obstacle}")
+    return build_images()
+
+
+@pytest.fixture(scope="session")
+def teleport_image(images: Images) -> str:
+    return images.teleport
 
 
 @pytest.fixture(scope="session")
