@@ -90,10 +90,6 @@ class PodOperator:
 
         return wait_until(look, f"another pod leads than {former}", pause=PAUSE, patience=PATIENCE)
 
-    def wait_for_loss(self, former: str) -> None:
-        """Wait until a pod that led has noticed that it does not any more."""
-        self.kubernetes.wait_for_log(self.NAMESPACE, former, "this process does not lead")
-
 
 @dataclass(frozen=True, slots=True)
 class DeclaredToken:

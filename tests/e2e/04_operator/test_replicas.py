@@ -29,7 +29,7 @@ def test_another_pod_leads_when_the_leader_hangs_and_the_former_one_changes_noth
         token.wait_for("Synced")
         token.apply(build_spec("other:app"))
         token.wait_for("Synced")
-    operator.wait_for_loss(former)
+    operator.kubernetes.wait_until_pod_ready(operator.NAMESPACE, former)
     found = token.find_token()
     assert found is not None
     assert found["spec"]["kubernetes"]["allow"] == [{"service_account": "other:app"}]
