@@ -102,16 +102,18 @@ class Upkeep:
         rule = work.declaration.secret
         value = None if rule is None else await self._secrets.choose(work.declaration, rule, work.now)
         plan = await self._keep_present(work, value, known)
+        secret = work.recorded.secret
         if plan.report.state is State.SYNCED:
             if rule is not None and value is not None and value.is_new:
                 await self._secrets.deliver(work.raw, work.declaration, rule, value)
             await self._end_former(work, value, known)
+            secret = {} if rule is None or value is None else _describe(rule, value)
         return Outcome(
             plan.report,
             work.expiry,
             changes=() if plan.change is Change.NONE else (plan.change,),
             notes=work.declaration.notes,
-            secret={} if rule is None or value is None else _describe(rule, value),
+            secret=secret,
             look_again=_find_next(plan, rule, value, work.now),
             name=_name_of(work, value),
         )
