@@ -138,19 +138,9 @@ class Kubernetes:
         """Tell the container of a pod to end; the kubelet starts the next one. The API server is not asked."""
         self.run_on_node(*CONTAINERD, "tasks", "kill", "--signal=SIGTERM", self.find_container(namespace, pod))
 
-    def freeze_container(self, namespace: str, pod: str) -> None:
+    def freeze_container(self, namespace: str, pod: str, container: str = "teleport") -> None:
         """Let the processes of a pod hang, so that they cannot even end."""
-        self.run_on_node(*CONTAINERD, "tasks", "pause", self.find_container(namespace, pod))
-
-    @contextmanager
-    def frozen(self, namespace: str, pod: str, container: str) -> Iterator[None]:
-        """Let the processes of a pod hang for the time of a block."""
-        task = self.find_container(namespace, pod, container)
-        self.run_on_node(*CONTAINERD, "tasks", "pause", task)
-        try:
-            yield
-        finally:
-            self.run_on_node(*CONTAINERD, "tasks", "resume", task)
+        self.run_on_node(*CONTAINERD, "tasks", "pause", self.find_container(namespace, pod, container))
 
     def read_log_file(self, namespace: str, pod: str) -> str:
         """Return what the containers of a pod have said; the API server is not asked."""

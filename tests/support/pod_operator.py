@@ -56,6 +56,7 @@ class PodOperator:
         self.kubernetes.kubectl("patch", f"--namespace={self.NAMESPACE}", self.DEPLOYMENT, "--type=json", "-p", patch)
         rollout = ("rollout", "status", f"--namespace={self.NAMESPACE}", self.DEPLOYMENT, "--timeout=180s")
         self.kubernetes.kubectl(*rollout)
+        wait_until(lambda: self.leader in self.pods, "one of the new pods leads", pause=PAUSE, patience=PATIENCE)
 
     def remove(self) -> None:
         """Do what the page says, so that nothing is left."""
@@ -147,11 +148,16 @@ class DeclaredToken:
         found: list[Document] = json.loads(done.stdout)
         return found[0]
 
-    def list_events(self) -> list[str]:
-        """Return the reasons of the Events about the object."""
-        fields = f"--field-selector=involvedObject.name={self.name}"
-        listed = self.kubernetes.kubectl("get", "events", f"--namespace={self.namespace}", fields, "--output=json")
-        return [each["reason"] for each in json.loads(listed)["items"]]
+    def wait_for_event(self, reason: str) -> None:
+        """Wait until an Event tells something of the object."""
+        fields = f"--field-selector=involvedObject.name={self.name},reason={reason}"
+        query = ("get", "events", f"--namespace={self.namespace}", fields, "--output=name")
+        wait_until(
+            lambda: self.kubernetes.kubectl(*query),
+            f"an Event tells {reason} of {self.name}",
+            pause=PAUSE,
+            patience=PATIENCE,
+        )
 
 
 Declare = Callable[..., DeclaredToken]
