@@ -1,6 +1,6 @@
 # The images of this project, a target each.
 #
-#   docker build --network host --target teleport --tag teleport .       or: make image
+#   docker build --network host --target teleport --tag teleport .       or, for all of them: make image
 
 FROM debian:trixie-slim AS base
 # What programs need to run: the interpreter, the CAs of public issuers, and a first process that reaps and forwards signals.
@@ -10,7 +10,7 @@ RUN apt-get update -qq \
     && rm -rf /var/lib/apt/lists/* /var/cache/apt/* /var/cache/debconf/*-old /var/log/apt /var/log/dpkg.log
 
 
-FROM base AS build
+FROM base AS packages
 # Where packages come from, if not from the public index.
 ARG PIP_INDEX_URL
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_QUIET=1
@@ -23,6 +23,9 @@ RUN python3 -m venv /build \
     && python3 -m venv --without-pip /opt/teleport \
     && /build/bin/pip --python /opt/teleport/bin/python install --no-compile --require-hashes --only-binary :all: \
         -r requirements/runtime.txt
+
+
+FROM packages AS build
 COPY pyproject.toml README.md LICENSE ./
 COPY src src
 COPY operator operator
@@ -47,6 +50,34 @@ ARG VERSION
 ARG REVISION
 LABEL org.opencontainers.image.title="teleport" \
       org.opencontainers.image.description="A Teleport-compatible cluster: auth server, agent and tctl" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.base.name="docker.io/library/debian:trixie-slim" \
+      org.opencontainers.image.version="$VERSION" \
+      org.opencontainers.image.revision="$REVISION"
+
+
+FROM packages AS build-operator
+# What an operator needs beside a runtime's packages: kopf, and never a client library of Kubernetes that kopf would use.
+COPY requirements/operator.txt requirements/
+RUN /build/bin/pip --python /opt/teleport/bin/python install --no-compile --require-hashes --only-binary :all: \
+        -r requirements/operator.txt
+COPY --from=build /src/dist dist
+RUN /build/bin/pip --python /opt/teleport/bin/python install --no-compile --no-index --no-deps dist/*.whl \
+    && /opt/teleport/bin/python -m compileall -q --invalidation-mode unchecked-hash /opt/teleport/lib
+
+
+FROM base AS teleport-operator
+RUN groupadd --gid 65532 teleport-operator \
+    && useradd --uid 65532 --gid 65532 --home-dir /nonexistent --no-create-home --shell /usr/sbin/nologin teleport-operator
+COPY --from=build-operator /opt/teleport /opt/teleport
+ENV PATH=/opt/teleport/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin PYTHONDONTWRITEBYTECODE=1
+USER 65532:65532
+WORKDIR /
+ENTRYPOINT ["/usr/bin/dumb-init", "/opt/teleport/bin/python", "-m", "teleport_operator"]
+ARG VERSION
+ARG REVISION
+LABEL org.opencontainers.image.title="teleport-operator" \
+      org.opencontainers.image.description="Keeps join tokens of a Teleport-compatible cluster as objects of Kubernetes declare them" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.base.name="docker.io/library/debian:trixie-slim" \
       org.opencontainers.image.version="$VERSION" \

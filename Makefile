@@ -5,6 +5,7 @@ KILLS ?= 1000
 SECONDS ?= 60
 VERSION := $(shell sed -n 's/^VERSION = "\(.*\)"$$/\1/p' src/teleport/version.py)
 IMAGE ?= teleport:$(VERSION)
+OPERATOR_IMAGE ?= teleport-operator:$(VERSION)
 
 BIN := .venv/bin
 RUNTIME := .venv/runtime.stamp
@@ -16,6 +17,7 @@ PYTEST := $(BIN)/python -m pytest
 PARALLEL := -n 2 --dist loadfile
 BENCHMARKS := joins kubernetes_joins forged_joins join_storm step_ca api_requests refusals idle_agents processes sqlite_writes
 PARSERS := jwt jwks review
+BUILD_IMAGE = docker build --network host --build-arg PIP_INDEX_URL --build-arg VERSION=$(VERSION) --build-arg REVISION=$(shell git rev-parse HEAD 2>/dev/null)
 
 export PYTHON
 
@@ -53,10 +55,10 @@ integration: $(DEV) ## Run the tests with real processes on this machine
 e2e: $(DEV) ## Run the tests in containers: fresh hosts, the image, a Kubernetes cluster; skipped without Docker and kind
 	$(PYTEST) tests/e2e
 
-image: ## Build the container image, IMAGE=teleport:VERSION; needs Docker
+image: ## Build the container images, IMAGE=teleport:VERSION and OPERATOR_IMAGE=teleport-operator:VERSION; needs Docker
 	@docker info >/dev/null 2>&1 || { echo 'error: an image is built by Docker, and `docker info` fails; install Docker or start its engine' >&2; exit 1; }
-	docker build --network host --target teleport --tag $(IMAGE) --build-arg PIP_INDEX_URL \
-		--build-arg VERSION=$(VERSION) --build-arg REVISION=$(shell git rev-parse HEAD 2>/dev/null) .
+	$(BUILD_IMAGE) --target teleport --tag $(IMAGE) .
+	$(BUILD_IMAGE) --target teleport-operator --tag $(OPERATOR_IMAGE) .
 
 fmt: $(DEV) ## Format the code and mend what ruff can mend
 	$(BIN)/ruff check --fix .

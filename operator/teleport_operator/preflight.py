@@ -29,6 +29,7 @@ MAX_GAPS = 5
 _OPENAPI = f"/openapi/v3/apis/{GROUP}/{VERSION}"
 _INSTALL_CRD = "kubectl apply --server-side -f crds/"
 _INSTALL_RBAC = "kubectl apply -n {} -f operator/deploy/rbac.yaml"
+_INSTALL_ACCOUNT = "kubectl apply -n {} -f operator/deploy/account.yaml"
 _LEASES = "coordination.k8s.io"
 
 
@@ -165,7 +166,7 @@ class Preflight:
         if not missing:
             return Check("lease", Status.OK, f"{lease} in namespace {namespace}")
         finding = f"may not {', '.join(map(str, missing))} in namespace {namespace}"
-        return Check("lease", Status.MISSING, finding, _INSTALL_RBAC.format(namespace))
+        return Check("lease", Status.MISSING, finding, _INSTALL_ACCOUNT.format(namespace))
 
     async def _may(self, right: Right, namespace: str) -> bool:
         answer = await self._api.review_own_access(

@@ -66,8 +66,7 @@ async def run_operator(settings: OperatorSettings, *, clock: Clock) -> None:
         TeleportError: it cannot be started.
     """
     async with AsyncExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="teleport-operator-")))
-        operator = Operator(settings, server=find_api_server(settings, folder), clock=clock)
+        operator = Operator(settings, server=find_api_server(settings, stack), clock=clock)
         await operator.run(stack)
 
 
@@ -79,8 +78,7 @@ async def run_preflight(settings: OperatorSettings, *, clock: Clock, show: Calla
     """
     load_delegation(settings)
     async with AsyncExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="teleport-operator-")))
-        server = find_api_server(settings, folder)
+        server = find_api_server(settings, stack)
         connection, api = KubeConnection(server, clock=clock), KubeApi(server, clock=clock)
         stack.push_async_callback(connection.close)
         stack.push_async_callback(api.close)
@@ -93,14 +91,17 @@ async def run_preflight(settings: OperatorSettings, *, clock: Clock, show: Calla
         return is_ready
 
 
-def find_api_server(settings: OperatorSettings, folder: Path) -> ApiServer:
+def find_api_server(settings: OperatorSettings, stack: AsyncExitStack) -> ApiServer:
     """Return the API server of the kubeconfig, or of the cluster that this process is a pod of.
+
+    What a kubeconfig holds lies in files until the stack ends; a pod, where nothing may be writable, needs none.
 
     Raises:
         BadParameter: there is neither.
     """
     if settings.kubeconfig is not None:
-        return load_kubeconfig(settings.kubeconfig, folder)
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="teleport-operator-"))
+        return load_kubeconfig(settings.kubeconfig, Path(folder))
     server = find_in_cluster(os.environ)
     if server is None:
         raise BadParameter("this process is no pod of a cluster; give --kubeconfig")

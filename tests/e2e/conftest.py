@@ -1,4 +1,4 @@
-"""What cases share: the image, and a Kubernetes cluster with an auth server, in which each test has a namespace.
+"""What cases share: the images, and a Kubernetes cluster with an auth server, in which each test has a namespace.
 
 A test that fails leaves logs, events and descriptions in `var/e2e`. `--keep-cluster` leaves the cluster itself, which
 the next run with this flag uses.
@@ -13,13 +13,15 @@ from uuid import uuid4
 import pytest
 from pytest_kind import KindCluster
 
-from support.container_image import build_image, find_build_obstacle
+from support.container_image import Images, build_images, find_build_obstacle
 from support.fresh_host import ROOT
 from support.kind import CLUSTER, NODE_IMAGE, Kubernetes, delete_leftover, find_kind_obstacle
 from support.pod_auth import IMAGE_NAME, Auth
+from support.pod_operator import Declare, DeclaredToken, PodOperator
 from support.pods import Tenant
 
 ARTEFACTS = ROOT / "var" / "e2e"
+TEAM = "team-a"
 RUNNING: pytest.StashKey[Kubernetes] = pytest.StashKey()
 
 
@@ -37,12 +39,17 @@ def pytest_runtest_makereport(
 
 
 @pytest.fixture(scope="session")
-def teleport_image() -> str:
-    """Build the image of the working tree."""
+def images() -> Images:
+    """Build the images of the working tree."""
     obstacle = find_build_obstacle()
     if obstacle is not None:
-        pytest.skip(f"NOT TESTED: the container image needs Docker: {obstacle}")
-    return build_image()
+        pytest.skip(f"NOT TESTED: the container images need Docker: {obstacle}")
+    return build_images()
+
+
+@pytest.fixture(scope="session")
+def teleport_image(images: Images) -> str:
+    return images.teleport
 
 
 @pytest.fixture(scope="session")
@@ -91,3 +98,44 @@ def tenant(auth: Auth, pin: str) -> Iterator[Tenant]:
     made.create()
     yield made
     made.remove()
+
+
+@pytest.fixture(scope="session")
+def team(auth: Auth, pin: str) -> Iterator[Tenant]:
+    """A namespace that the operator watches beside its own."""
+    made = Tenant(auth, TEAM, pin)
+    made.create()
+    yield made
+    made.remove()
+
+
+@pytest.fixture(scope="session")
+def operator(auth: Auth, images: Images, team: Tenant) -> Iterator[PodOperator]:
+    """The operator, installed as its page says and removed as it says."""
+    made = PodOperator(auth, team.namespace)
+    printed = made.install(images)
+    assert "missing" not in printed[-1]
+    made.watch_team()
+    yield made
+    made.remove()
+    assert "resources.teleport.dev/operator" not in auth.tctl("tokens", "ls", "--format=json")
+
+
+@pytest.fixture
+def declare(operator: PodOperator) -> Iterator[Declare]:
+    """Names objects, which are gone after the test."""
+    declared: list[DeclaredToken] = []
+
+    def name(name: str, namespace: str = PodOperator.NAMESPACE) -> DeclaredToken:
+        declared.append(DeclaredToken(operator.auth, name, namespace))
+        return declared[-1]
+
+    yield name
+    for each in declared:
+        each.delete()
+
+
+@pytest.fixture
+def token(tenant: Tenant, declare: Declare) -> DeclaredToken:
+    """The object whose token the pods of a tenant join with."""
+    return declare(tenant.token_name)

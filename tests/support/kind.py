@@ -120,9 +120,9 @@ class Kubernetes:
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    def find_container(self, namespace: str, pod: str) -> str:
+    def find_container(self, namespace: str, pod: str, container: str = "teleport") -> str:
         """Return the id of the container that runs in a pod now, or nothing; the API server is not asked."""
-        labels = {"pod.namespace": namespace, "pod.name": pod, "container.name": "teleport"}
+        labels = {"pod.namespace": namespace, "pod.name": pod, "container.name": container}
         query = ",".join(f'labels."io.kubernetes.{name}"=={value}' for name, value in labels.items())
         known = self.run_on_node(*CONTAINERD, "containers", "ls", "--quiet", query).split()
         tasks = [line.split() for line in self.run_on_node(*CONTAINERD, "tasks", "ls").splitlines()]
@@ -138,9 +138,9 @@ class Kubernetes:
         """Tell the container of a pod to end; the kubelet starts the next one. The API server is not asked."""
         self.run_on_node(*CONTAINERD, "tasks", "kill", "--signal=SIGTERM", self.find_container(namespace, pod))
 
-    def freeze_container(self, namespace: str, pod: str) -> None:
+    def freeze_container(self, namespace: str, pod: str, container: str = "teleport") -> None:
         """Let the processes of a pod hang, so that they cannot even end."""
-        self.run_on_node(*CONTAINERD, "tasks", "pause", self.find_container(namespace, pod))
+        self.run_on_node(*CONTAINERD, "tasks", "pause", self.find_container(namespace, pod, container))
 
     def read_log_file(self, namespace: str, pod: str) -> str:
         """Return what the containers of a pod have said; the API server is not asked."""
@@ -161,12 +161,13 @@ class Kubernetes:
         return self.try_kubectl("get", "--raw=/readyz", "--request-timeout=2s").returncode == 0
 
     def save_artefacts(self, folder: Path) -> None:
-        """Write down what helps to see why a test failed: events, pods, logs."""
+        """Write down what helps to see why a test failed: events, pods, what is declared, logs."""
         folder.mkdir(parents=True, exist_ok=True)
         for name, arguments in (
             ("events", ("get", "events", "--all-namespaces", "--sort-by=.lastTimestamp")),
             ("pods", ("get", "pods", "--all-namespaces", "--output=wide")),
             ("describe", ("describe", "pods", "--all-namespaces")),
+            ("objects", ("get", "teleportprovisiontokens", "--all-namespaces", "--output=yaml")),
         ):
             (folder / f"{name}.txt").write_text(self.try_kubectl(*arguments, "--request-timeout=20s").stdout)
         listed = self.try_kubectl("get", "pods", "--all-namespaces", "--no-headers", "--request-timeout=20s").stdout

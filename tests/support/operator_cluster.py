@@ -17,7 +17,6 @@ from teleport.resources.strict_yaml import parse_documents, render_yaml
 ROOT = Path(__file__).parents[2]
 NAMESPACE, ACCOUNT, POD = "teleport", "teleport-operator", "operator-0"
 GROUP = "/apis/resources.teleport.dev/v2"
-TOKEN = "teleport-operator"
 Document = dict[str, Any]
 
 
@@ -43,23 +42,20 @@ def install_crd(kubernetes: KubeApiServer) -> None:
 
 
 def install_rbac(kubernetes: KubeApiServer, namespace: str = NAMESPACE) -> None:
-    """Apply the operator's own manifest in a namespace, as a person does."""
+    """Apply the operator's own manifests in a namespace, as a person does."""
     kubernetes.create_service_account(namespace, ACCOUNT)
     plurals = {"Role": "roles", "RoleBinding": "rolebindings"}
-    for document in read_manifest("operator/deploy/rbac.yaml"):
-        if document["kind"] not in plurals:
-            continue
-        for subject in document.get("subjects", []):
-            subject["namespace"] = NAMESPACE
-        path = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}/{plurals[document['kind']]}"
-        kubernetes.ask("POST", path, document)
+    own = read_manifest("operator/deploy/account.yaml") if namespace == NAMESPACE else []
+    for document in (*own, *read_manifest("operator/deploy/rbac.yaml")):
+        if document["kind"] in plurals:
+            path = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}/{plurals[document['kind']]}"
+            kubernetes.ask("POST", path, document)
 
 
 def admit_operator(auth: AuthServer) -> None:
     """Store the token by which the operator joins."""
-    rule = {"service_account": f"{NAMESPACE}:{ACCOUNT}"}
-    spec = {"roles": ["Bot"], "bot_name": "operator", "join_method": "kubernetes", "kubernetes": {"allow": [rule]}}
-    auth.create({"kind": "token", "version": "v2", "metadata": {"name": TOKEN}, "spec": spec})
+    (token,) = read_manifest("operator/deploy/token.yaml")
+    auth.create(token)
 
 
 @dataclass(slots=True)

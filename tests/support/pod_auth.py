@@ -2,6 +2,8 @@
 
 import json
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,6 +38,17 @@ class Auth:
         self.kubernetes.kubectl("rollout", "restart", f"--namespace={self.NAMESPACE}", self.DEPLOYMENT)
         self.wait_until_ready()
 
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        """Let it have no pod for the time of a block."""
+        scale = ("scale", f"--namespace={self.NAMESPACE}", self.DEPLOYMENT)
+        self.kubernetes.kubectl(*scale, "--replicas=0")
+        try:
+            yield
+        finally:
+            self.kubernetes.kubectl(*scale, "--replicas=1")
+            self.wait_until_ready()
+
     def wait_until_ready(self) -> None:
         """Wait until its readiness tells of nothing."""
         self.kubernetes.kubectl("rollout", "status", f"--namespace={self.NAMESPACE}", self.DEPLOYMENT, "--timeout=180s")
@@ -49,7 +62,7 @@ class Auth:
     @property
     def pod(self) -> str:
         """Return the name of its pod."""
-        query = ("get", "pods", f"--namespace={self.NAMESPACE}", "--output=name")
+        query = ("get", "pods", f"--namespace={self.NAMESPACE}", "--selector=app=teleport-auth", "--output=name")
         return self.kubernetes.kubectl(*query).strip().removeprefix("pod/")
 
     def run(self, *command: str, stdin: str | None = None) -> str:

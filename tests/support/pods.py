@@ -37,6 +37,10 @@ class AgentPod:
     """Of the projected token; empty is the API server's own."""
     token_secret: str = ""
     """The Secret that holds the token which the pod shows in place of a projected one."""
+    token_key: str = "token"
+    """Where in the Secret it stands."""
+    join_params: Mapping[str, Any] = field(default_factory=dict)
+    """Of the configuration, beside the manifest's or in place of them."""
     sections: Mapping[str, Any] = field(default_factory=dict)
     """Of the configuration, in place of the manifest's."""
     waits: bool = False
@@ -68,12 +72,12 @@ class AgentPod:
     def _build_config(self, manifests: Mapping[str, Document]) -> str:
         config = yaml.safe_load(manifests["ConfigMap"]["data"]["teleport.yaml"])
         config["teleport"]["ca_pin"] = self.pin
-        config["teleport"]["join_params"]["token_name"] = self.token_name
+        config["teleport"]["join_params"] |= {"token_name": self.token_name, **self.join_params}
         return render_yaml(config | dict(self.sections))
 
     def _build_token_volume(self) -> Document:
         if self.token_secret:
-            items = [{"key": "token", "path": TOKEN_FILE}]
+            items = [{"key": self.token_key, "path": TOKEN_FILE}]
             return {"secret": {"secretName": self.token_secret, "items": items}}
         source: Document = {"path": TOKEN_FILE, "expirationSeconds": 600}
         if self.audience:

@@ -1,24 +1,19 @@
-"""The container image: what is in it, what is not, and how it runs with nothing that it does not need."""
+"""The container image of auth servers and agents: what is in it, and how it runs with nothing that it does not need."""
 
-import json
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 import pytest
 
-from support.container_image import BASE
+from support.container_image import CONFINED, docker, inspect, run_in
 from support.processes import wait_until
 from teleport.resources.strict_yaml import render_yaml
 from teleport.version import VERSION
 
 pytestmark = pytest.mark.timeout(600)
 
-CONFINED = ("--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges", "--network=none")
 DATA = "--tmpfs=/var/lib/teleport:uid=9807,gid=9807,mode=0700"
-MAX_ADDED_BYTES = 200_000_000
 AUTH = {
     "version": "v3",
     "teleport": {"nodename": "auth"},
@@ -26,23 +21,6 @@ AUTH = {
     "ssh_service": {"enabled": "no"},
     "proxy_service": {"enabled": "no"},
 }
-
-
-def docker(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run docker to its end, whatever that is."""
-    return subprocess.run(["docker", *arguments], capture_output=True, text=True, timeout=60, check=False)
-
-
-def run_in(image: str, program: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run a program of the image, confined."""
-    return docker("run", "--rm", *CONFINED, f"--entrypoint={program}", image, *arguments)
-
-
-def inspect(name: str) -> dict[str, Any]:
-    done = docker("inspect", name)
-    assert done.returncode == 0, done.stderr
-    found: dict[str, Any] = json.loads(done.stdout)[0]
-    return found
 
 
 class Container:
@@ -100,30 +78,6 @@ def test_the_programs_are_found_by_their_names(teleport_image: str) -> None:
 def test_it_is_not_root(teleport_image: str) -> None:
     assert inspect(teleport_image)["Config"]["User"] == "9807:9807"
     assert "uid=9807(teleport) gid=9807(teleport)" in run_in(teleport_image, "id").stdout
-
-
-def test_it_says_what_it_is(teleport_image: str) -> None:
-    labels = inspect(teleport_image)["Config"]["Labels"]
-    assert labels["org.opencontainers.image.version"] == VERSION
-    assert labels["org.opencontainers.image.licenses"] == "Apache-2.0"
-
-
-@pytest.mark.parametrize("program", ["gcc", "pip", "pip3", "make"])
-def test_nothing_to_build_or_install_with_is_in_it(teleport_image: str, program: str) -> None:
-    assert run_in(teleport_image, "sh", "-c", f"command -v {program}").returncode != 0
-    assert "No module named pip" in run_in(teleport_image, "/opt/teleport/bin/python", "-m", "pip").stderr
-
-
-def test_no_list_of_packages_and_no_cache_is_left_in_it(teleport_image: str) -> None:
-    folders = ("/var/lib/apt/lists", "/var/cache/apt", "/root", "/tmp")  # noqa: S108 - looked at, not used
-    listed = run_in(
-        teleport_image, "find", *folders, "-name", "*.deb", "-o", "-name", "*Packages*", "-o", "-name", "pip*"
-    )
-    assert listed.stdout == ""
-
-
-def test_it_is_small(teleport_image: str) -> None:
-    assert inspect(teleport_image)["Size"] - inspect(BASE)["Size"] < MAX_ADDED_BYTES
 
 
 def test_without_a_configuration_it_says_what_is_missing(teleport_image: str) -> None:
