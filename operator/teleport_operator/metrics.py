@@ -62,7 +62,9 @@ class OperatorMetrics:
         self.leader = Gauge("leader_election_master_status", "1 while this process leads", ("name",), registry=registry)
         self.objects = Gauge("teleport_operator_objects", "Objects that are watched", registry=registry)
         self.lost_events = Counter(
-            "teleport_operator_lost_events", "Changes that a list found before the watch told of them", registry=registry
+            "teleport_operator_lost_events",
+            "Changes that a list found before the watch told of them",
+            registry=registry,
         )
         self.repairs = Counter(
             "teleport_token_drift_repairs", "Tokens put back to what was declared", registry=registry
