@@ -135,7 +135,7 @@ def _pack(raw: RawObject) -> _Copy:
         resource_version=metadata["resourceVersion"],
         created=metadata["creationTimestamp"],
         claims_name=claims_name(raw),
-        packed=orjson.dumps(raw),
+        packed=bytes(memoryview(orjson.dumps(raw))),  # copied: what orjson returns holds a buffer three times as large
     )
 
 
