@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from datetime import timedelta
 
 from teleport.clock import Clock
 from teleport.errors import TeleportError
@@ -10,6 +11,7 @@ from teleport.kube.custom_objects import RawObject
 from teleport.kube.object_events import ObjectEvent, ObjectEvents
 
 MAX_WAITING = 10_000
+PAUSE = timedelta(milliseconds=500)
 
 logger = logging.getLogger(__name__)
 
@@ -19,11 +21,13 @@ class Announcing:
 
     Args:
         events: of the cluster.
+        is_busy: tells whether there is work that matters more; Events wait for its end.
         clock: when something happened.
     """
 
-    def __init__(self, events: ObjectEvents, *, clock: Clock) -> None:
+    def __init__(self, events: ObjectEvents, *, is_busy: Callable[[], bool], clock: Clock) -> None:
         self._events = events
+        self._is_busy = is_busy
         self._clock = clock
         self._waiting: asyncio.Queue[tuple[RawObject, ObjectEvent]] = asyncio.Queue(MAX_WAITING)
 
@@ -41,6 +45,8 @@ class Announcing:
         """Post them, for ever."""
         while True:
             raw, event = await self._waiting.get()
+            while self._is_busy() and not self._waiting.full():  # noqa: ASYNC110 - nobody tells when it is over
+                await asyncio.sleep(PAUSE.total_seconds())
             try:
                 await self._events.post(raw, event, self._clock.now())
             except TeleportError as error:

@@ -6,7 +6,7 @@ from enum import StrEnum
 from teleport.resources.token import Token
 from teleport_operator.conditions import State
 from teleport_operator.declaration import Head
-from teleport_operator.marks import unmark
+from teleport_operator.marks import read_marks, unmark
 from teleport_operator.obstacles import RACES, Obstacle, asking_auth
 from teleport_operator.tokens import Tokens
 
@@ -65,7 +65,8 @@ class Deletion:
                     else:
                         await self._tokens.delete(name, token)
                 except RACES:
-                    token = await self._tokens.get(name)
+                    found = await self._tokens.get(name)
+                    token = found if found is not None and read_marks(found).uid == head.uid else None
                 else:
                     return
         raise Obstacle(State.AUTH_UNREACHABLE, "the token keeps changing in the cluster")

@@ -55,4 +55,4 @@ class Looking:
         if refusal:
             report = Report(State.NAMESPACE_NOT_ALLOWED, refusal)
             return Outcome(report, recorded.expiry, notes=declaration.notes, secret=recorded.secret)
-        return await self._upkeep.keep(raw, declaration, recorded)
+        return await self._upkeep.keep(raw, declaration, recorded, losers=self._cache.find_rival_uids(raw))

@@ -15,7 +15,6 @@ class Result(StrEnum):
 
     SUCCESS = "success"
     ERROR = "error"
-    REQUEUE_AFTER = "requeue_after"
 
 
 class OperatorMetrics:

@@ -104,6 +104,11 @@ class ObjectCache:
         """Return all other objects that claim the name of this one."""
         return frozenset(self._claims.get(key_of(raw).name, ())) - {key_of(raw)}
 
+    def find_rival_uids(self, raw: RawObject) -> frozenset[str]:
+        """Return the uids of all other objects that claim the name of this one; none for one that claims none."""
+        rivals = self.find_rivals(raw) if claims_name(raw) else ()
+        return frozenset(self._copies[key].uid for key in rivals)
+
     def _seniority(self, key: Key) -> tuple[datetime, str]:
         known = self._copies[key]
         return _seniority(known.created, known.uid)

@@ -15,15 +15,16 @@ from teleport.kube.api import KubeApi
 from teleport.kube.connection import KubeConnection, Question
 from teleport.kube.errors import Missing, NoAnswer
 from teleport.kube.objects import read_block
-from teleport_operator.declaration import GROUP, PLURAL, VERSION
+from teleport_operator.declaration import GROUP, KIND, PLURAL, VERSION
+from teleport_operator.definition import find_gaps
 from teleport_operator.identity import IdentitySource
 from teleport_operator.settings import OperatorSettings
-from teleport_operator.spec import DeclaredSpec
 
 NEWEST_RULES = (1, 30)
 """Kubernetes before that lacks `optionalOldSelf`, which the definition's rules for whole objects need."""
 MAX_SKEW = timedelta(seconds=5)
 MAX_SCHEMA = 16 * 1024 * 1024
+MAX_GAPS = 5
 
 _OPENAPI = f"/openapi/v3/apis/{GROUP}/{VERSION}"
 _INSTALL_CRD = "kubectl apply --server-side -f crds/"
@@ -139,11 +140,12 @@ class Preflight:
             return Check(
                 "definition", Status.MISSING, "the cluster does not know TeleportProvisionTokens", _INSTALL_CRD
             )
-        missing = find_missing_fields(document)
-        if not missing:
-            return Check("definition", Status.OK, "knows every field of this version")
-        finding = f"does not know {', '.join(sorted(missing))}, of which it warns nobody who writes them wrongly"
-        return Check("definition", Status.MISSING, finding, _INSTALL_CRD)
+        gaps = find_gaps(build_definition(document))
+        if not gaps:
+            return Check(
+                "definition", Status.OK, "knows every field of this version, and keeps those that nobody knows"
+            )
+        return Check("definition", Status.MISSING, "; ".join(gaps[:MAX_GAPS]), _INSTALL_CRD)
 
     async def _check_rights(self, namespace: str) -> Check:
         name, where = "rights", f"in namespace {namespace}" if namespace else "in all namespaces"
@@ -187,12 +189,17 @@ class Preflight:
         return Check("join", Status.OK, f"{where} admits the operator and lets it list tokens")
 
 
-def find_missing_fields(document: Mapping[str, Any]) -> frozenset[str]:
-    """Return the fields of a spec that the cluster's definition lacks, by its OpenAPI document."""
+def build_definition(document: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the definition as an API server publishes it in OpenAPI, which everybody may read, unlike the object."""
     schemas = read_block(read_block(document, "components"), "schemas")
-    known: frozenset[str] = frozenset()
-    for schema in schemas.values():
-        spec = read_block(read_block(schema if isinstance(schema, dict) else {}, "properties"), "spec")
-        known |= frozenset(read_block(spec, "properties"))
-    wanted = {field.alias or name for name, field in DeclaredSpec.model_fields.items()}
-    return frozenset(wanted - known)
+    schema: Mapping[str, Any] = next(
+        (each for name, each in schemas.items() if name.endswith(f".{VERSION}.{KIND}")), {}
+    )
+    has_status = any(path.endswith("/status") for path in read_block(document, "paths"))
+    version = {
+        "name": VERSION,
+        "served": True,
+        "schema": {"openAPIV3Schema": schema},
+        "subresources": {"status": {}} if has_status else {},
+    }
+    return {"spec": {"versions": [version]}}

@@ -210,7 +210,9 @@ class Operator:
             drift_interval=self._settings.drift_interval,
         )
         announcing = Announcing(
-            ObjectEvents(self._connection, component=FIELD_MANAGER, instance=self._instance), clock=self._clock
+            ObjectEvents(self._connection, component=FIELD_MANAGER, instance=self._instance),
+            is_busy=lambda: len(self._queue) > self._settings.workers,
+            clock=self._clock,
         )
         controller = self._build_controller(announcing)
         work = [

@@ -36,6 +36,7 @@ class Work:
     recorded: Recorded
     expiry: Expiry
     now: datetime
+    losers: frozenset[str]
 
     @property
     def was_active(self) -> bool:
@@ -72,8 +73,10 @@ class Upkeep:
         self._operator = operator
         self._clock = clock
 
-    async def keep(self, raw: RawObject, declaration: Declaration, recorded: Recorded) -> Outcome:
-        """Bring the tokens of an object to what it declares."""
+    async def keep(
+        self, raw: RawObject, declaration: Declaration, recorded: Recorded, *, losers: frozenset[str]
+    ) -> Outcome:
+        """Bring the tokens of an object to what it declares; the losers want the same one, and must give way."""
         now = self._clock.now()
         anchored = anchor_expiry(
             declaration.expiry,
@@ -84,7 +87,7 @@ class Upkeep:
         )
         if anchored.record_first:
             await self._writing.record_expiry(raw, anchored.expiry)
-        work = Work(raw, declaration, recorded, anchored.expiry, now)
+        work = Work(raw, declaration, recorded, anchored.expiry, now, losers)
         try:
             return await self._keep(work)
         except Obstacle as obstacle:
@@ -99,16 +102,18 @@ class Upkeep:
         rule = work.declaration.secret
         value = None if rule is None else await self._secrets.choose(work.declaration, rule, work.now)
         plan = await self._keep_present(work, value, known)
+        secret = work.recorded.secret
         if plan.report.state is State.SYNCED:
             if rule is not None and value is not None and value.is_new:
                 await self._secrets.deliver(work.raw, work.declaration, rule, value)
             await self._end_former(work, value, known)
+            secret = {} if rule is None or value is None else _describe(rule, value)
         return Outcome(
             plan.report,
             work.expiry,
             changes=() if plan.change is Change.NONE else (plan.change,),
             notes=work.declaration.notes,
-            secret={} if rule is None or value is None else _describe(rule, value),
+            secret=secret,
             look_again=_find_next(plan, rule, value, work.now),
             name=_name_of(work, value),
         )
@@ -133,6 +138,7 @@ class Upkeep:
             was_active=was_active,
             consumed=actual is None and was_active and await self._is_consumed(work, value),
             joins=work.recorded.uses.joins,
+            losers=work.losers,
             was_new=work.recorded.is_new,
             name=None if value is None else value.value,
             secret=label,

@@ -1,6 +1,8 @@
 """The workers: they take keys while this process leads, and order another look at what failed."""
 
+import asyncio
 import logging
+from datetime import timedelta
 
 from teleport.errors import CompareFailed, TeleportError
 from teleport.kube.errors import NoAnswer
@@ -9,6 +11,9 @@ from teleport_operator.election import Election
 from teleport_operator.metrics import OperatorMetrics, Result
 from teleport_operator.objects import Key
 from teleport_operator.work_queue import WorkQueue
+
+DOUBT = timedelta(seconds=1)
+"""While the lease was not renewed in time, and nobody knows whether somebody else has it."""
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +49,8 @@ class Worker:
                     self._queue.add(key)
             finally:
                 self._queue.done(key)
+            # A look at what is as it should be waits for nothing, and thousands of them must not hold up all else.
+            await asyncio.sleep(0 if self._election.is_leading else DOUBT.total_seconds())
 
     async def _look(self, key: Key) -> None:
         with self._metrics.observe():
@@ -53,7 +60,8 @@ class Worker:
                 is_well = False  # the newer copy is on its way
             except TeleportError as error:
                 detail = error.detail if isinstance(error, NoAnswer) else error.message
-                logger.warning("an object of namespace %s: %s", key.namespace, detail)
+                # Kubernetes names the object in its refusals, and the name may be the secret.
+                logger.warning("an object of namespace %s: %s", key.namespace, detail.replace(key.name, "(its name)"))
                 is_well = False
             except Exception:
                 logger.exception("an object of namespace %s cannot be looked at", key.namespace)

@@ -7,7 +7,7 @@ from enum import StrEnum
 from teleport.resources.role import SystemRole
 from teleport.resources.token import Token
 from teleport_operator.conditions import Activity, Ownership, Report, State
-from teleport_operator.declaration import AdoptionPolicy, Declaration, DriftPolicy, Head
+from teleport_operator.declaration import AdoptionPolicy, Declaration, DriftPolicy
 from teleport_operator.marks import Marks, has_equal_content, is_equal, mark, read_marks
 from teleport_operator.reconcile.expiry import Expiry, find_notice
 
@@ -38,6 +38,8 @@ class Situation:
     consumed: bool = False
     """The token is used up, and nobody took it away."""
     joins: int = 0
+    losers: frozenset[str] = frozenset()
+    """Uids of objects which want the same token, and have the lesser claim."""
     was_new: bool = False
     """The status says that the token was made for the object, and nothing has changed since."""
     name: str | None = field(default=None, repr=False)
@@ -62,7 +64,7 @@ def plan_token(situation: Situation) -> Plan:
     if situation.actual is None:
         return _plan_absent(situation)
     desired = build_desired(situation)
-    if not is_own(read_marks(situation.actual), situation.declaration.head, situation.operator):
+    if not is_own(read_marks(situation.actual), situation):
         return _plan_foreign(situation, situation.actual, desired)
     if is_equal(situation.actual, desired):
         return _settled(situation)
@@ -78,11 +80,13 @@ def build_desired(situation: Situation) -> Token:
     return mark(token, Marks(situation.operator, head.uid, head.namespace, head.name, secret=situation.secret))
 
 
-def is_own(marks: Marks, head: Head, operator: str) -> bool:
-    """Tell whether a token is this object's, or that of one which had its place and is gone."""
-    if marks.operator != operator or not marks.is_ours:
+def is_own(marks: Marks, situation: Situation) -> bool:
+    """Tell whether a token is this object's, that of one which had its place and is gone, or that of a lesser claim."""
+    head = situation.declaration.head
+    if marks.operator != situation.operator or not marks.is_ours:
         return False
-    return marks.uid == head.uid or (marks.namespace == head.namespace and marks.name in ("", head.name))
+    has_its_place = marks.namespace == head.namespace and marks.name in ("", head.name)
+    return marks.uid == head.uid or has_its_place or marks.uid in situation.losers
 
 
 def _plan_absent(situation: Situation) -> Plan:

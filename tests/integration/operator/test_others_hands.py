@@ -1,5 +1,7 @@
 """Tokens that others made, changed or deleted, and objects that want the same one."""
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from support.cluster import AuthServer
@@ -97,7 +99,8 @@ def test_of_two_objects_for_one_token_the_older_wins_until_it_goes(
     kubernetes: KubeApiServer, objects: Objects, auth: AuthServer, name: str
 ) -> None:
     objects.apply(name, build_spec())
-    objects.wait_for(name, "Synced")
+    created = datetime.fromisoformat(objects.wait_for(name, "Synced")["metadata"]["creationTimestamp"])
+    wait_until(lambda: datetime.now(UTC) >= created + timedelta(seconds=1), "the next object is younger by a second")
     younger = Objects(kubernetes, TEAM)
     younger.apply(name, build_spec("team-a:app"))
     younger.wait_for(name, "DuplicateName")

@@ -49,6 +49,7 @@ def test_the_older_of_two_has_the_name() -> None:
     assert cache.find_elder(young) == key_of(old)
     assert cache.find_elder(old) is None
     assert cache.find_rivals(old) == {key_of(young)}
+    assert cache.find_rival_uids(old) == {"uid-a"}
 
 
 def test_of_one_second_the_lesser_uid_has_it() -> None:
@@ -74,6 +75,7 @@ def test_a_secret_of_its_own_claims_no_name() -> None:
     cache.put(build("a", spec=SECRET))
     cache.put(build("b", "2026-01-02T00:00:00Z", spec=SECRET))
     assert cache.find_elder(build("b", "2026-01-02T00:00:00Z", spec=SECRET)) is None
+    assert cache.find_rival_uids(build("b", spec=SECRET)) == frozenset()
 
 
 def test_a_spec_that_gives_up_the_name_leaves_it_to_others() -> None:

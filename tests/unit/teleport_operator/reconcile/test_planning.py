@@ -127,6 +127,12 @@ def test_the_token_of_an_object_that_had_this_place_is_taken_over() -> None:
     assert read_marks(plan.token).uid == situate().declaration.head.uid
 
 
+def test_whoever_has_the_lesser_claim_gives_way() -> None:
+    of_a_rival = with_labels(store(situate()), uid="rival", object="elsewhere/name")
+    assert plan_token(situate(actual=of_a_rival)).report.state is State.OWNERSHIP_CONFLICT
+    assert plan_token(situate(actual=of_a_rival, losers=frozenset({"rival"}))).change is Change.UPDATE
+
+
 def test_what_is_used_up_is_not_brought_back() -> None:
     plan = plan_token(situate(was_active=True, consumed=True))
     assert (plan.change, plan.report.activity) == (Change.NONE, Activity.CONSUMED)
