@@ -25,7 +25,8 @@ class Membership:
     """The process as a member of the cluster.
 
     What it is counts from the moment that auth has said so, and is stored as soon as that can be. A crash in between
-    costs nothing: its keys are stored before they are shown, and with the same keys auth gives the same again.
+    costs no use of a token: its keys are stored before they are shown, and asked again with the same ones soon, auth
+    counts them once.
 
     Args:
         joined: what it is so far.
@@ -72,7 +73,7 @@ class Membership:
 
         Raises:
             AccessDenied: neither the identity nor the token covers the role.
-        MembershipEnded: this process is a member no longer.
+            MembershipEnded: this process is a member no longer.
         """
         if role in self._joined.certificates:
             return

@@ -96,6 +96,7 @@ class Endpoints:
         try:
             self._limits.check(address)
             await self._turnstile.enter()
+            self._limits.check(address, has_waited=True)  # others from there may have been refused meanwhile
             caller = await self._identify(call)
             request: JoinRequest = _parse(JoinRequest, call.body)
             method = request.join_method if request.join_method in METHODS else method

@@ -38,15 +38,20 @@ class JoinLimits:
         self._audit = audit_log
         self._unjudged: dict[str, int] = {}
 
-    def check(self, address: str) -> None:
+    def check(self, address: str, *, has_waited: bool = False) -> None:
         """Refuse an address that was refused too often.
+
+        Args:
+            address: that asks.
+            has_waited: it asked before it was refused too often, and could not know better.
 
         Raises:
             LimitExceeded: it must wait; the attempt is counted.
         """
         if self._by_address.check(address):
             return
-        self._unheeded.charge(address)
+        if not has_waited:
+            self._unheeded.charge(address)
         if address in self._unjudged or len(self._unjudged) < MAX_COUNTED_ADDRESSES:
             self._unjudged[address] = self._unjudged.get(address, 0) + 1
         raise LimitExceeded("too many refused joins from this address", self._by_address.retry_after(address))

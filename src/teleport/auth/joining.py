@@ -132,8 +132,7 @@ class Joining:
         await self._load_usage(stored, attempt, now)
 
         identity = await self._judge(stored, attempt)
-        if identity.bound_to is not None:
-            await self._pod_lives.expect(identity.bound_to)
+        await self._check_life(identity, attempt)
         async with self._turn(stored, attempt):
             usage = await self._load_usage(stored, attempt, now)
             claim = await self._claim_proof(identity, attempt)
@@ -181,6 +180,13 @@ class Joining:
         if judge is None:
             raise JoinRefused("method_not_supported", f"method {stored.token.spec.join_method!r} is not supported")
         return await judge.judge(stored.token, attempt.proof)
+
+    async def _check_life(self, identity: VerifiedIdentity, attempt: JoinAttempt) -> None:
+        """Make sure that the end of a pod will be seen, and that the one to which a known host is bound is not near."""
+        if identity.bound_to is not None:
+            await self._pod_lives.expect(identity.bound_to)
+        elif attempt.known_host is not None and attempt.known_host.pod_uid:
+            await self._pod_lives.check_admits(attempt.known_host.pod_uid)
 
     async def _claim_proof(self, identity: VerifiedIdentity, attempt: JoinAttempt) -> ProofClaim:
         if identity.use is None:

@@ -7,16 +7,17 @@ revoked that would grow for ever, and a crash at any line leaves a pod that is l
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 
 from teleport.auth import audit
 from teleport.auth.audit import AuditLog
+from teleport.auth.pod_index import PodIndex
 from teleport.auth.pod_watches import PodWatches
 from teleport.auth.stores import Stores
 from teleport.auth.stores.pod_members import PREFIX, PodMember, parse_member
 from teleport.backend.protocol import Condition, Delete, Event, Item
-from teleport.errors import CompareFailed, MembershipEnded, TeleportError, Unavailable
+from teleport.errors import CompareFailed, JoinRefused, MembershipEnded, TeleportError, Unavailable
 from teleport.kube.access import KubernetesAccess
 from teleport.kube.bound_pod import BoundPod, Ending
 
@@ -51,10 +52,10 @@ class PodLives:
         self._presence = stores.presence
         self._audit = audit_log
         self._cut = cut
-        self._pods: dict[str, BoundPod] = {}
+        self._pods = PodIndex()
         self._watches = None
         if kubernetes is not None:
-            self._watches = PodWatches(kubernetes=kubernetes, find_pods=self._find_pods, on_end=self._put_out)
+            self._watches = PodWatches(kubernetes=kubernetes, pods=self._pods, on_end=self._put_out)
 
     async def check(self, pod_uid: str) -> None:
         """Refuse those whose pod has ended.
@@ -76,20 +77,32 @@ class PodLives:
             raise Unavailable("this auth server has no way to Kubernetes and cannot watch pods")
         await self._watches.wait_until_ready(pod.namespace)
 
+    async def check_admits(self, pod_uid: str) -> None:
+        """Refuse to let a member join once more whose pod is about to end, by whatever token.
+
+        Raises:
+            JoinRefused: it is.
+            Unavailable: Kubernetes does not tell.
+        """
+        found = await self._members.list_of_pod(pod_uid, limit=1)
+        if not found or self._watches is None or await self._watches.is_ending(found[0][0].pod):
+            raise JoinRefused("pod_terminating", "the pod to which the host is bound is ending")
+
     async def run(self) -> None:
         """Follow who is bound, and put out those whose pods end; until cancelled."""
         if self._watches is None:
             return
         async with asyncio.TaskGroup() as group:
             group.create_task(self._watches.run())
+            group.create_task(self._watches.end_idle())
             group.create_task(self._follow_members(self._watches))
 
     async def _follow_members(self, watches: PodWatches) -> None:
         while True:
             try:
                 async with self._backend.watch(PREFIX) as events:
-                    self._pods = {member.pod.uid: member.pod async for member in self._members.list_all()}
-                    for namespace in {pod.namespace for pod in self._pods.values()}:
+                    await self._load()
+                    for namespace in list(self._pods.namespaces):
                         watches.end(namespace)
                         watches.begin(namespace)
                     async for event in events:
@@ -98,10 +111,19 @@ class PodLives:
                 logger.error("following who is bound to pods: %s; beginning anew", error.message)  # noqa: TRY400 - for operators
             await asyncio.sleep(RETRY.total_seconds())
 
+    async def _load(self) -> None:
+        """Know those who are bound, and nobody else: what happened while nobody followed them is in the store."""
+        bound = {member.pod.uid: member.pod async for member in self._members.list_all()}
+        for pod in self._pods.list_all():
+            if pod.uid not in bound:
+                self._pods.remove(pod)
+        for pod in bound.values():
+            self._pods.add(pod)
+
     async def _take_over(self, event: Event, watches: PodWatches) -> None:
         if event.item is not None:
             pod = parse_member(event.item).pod
-            self._pods[pod.uid] = pod
+            self._pods.add(pod)
             watches.begin(pod.namespace)
             watches.suspect(pod)  # it may have ended while its member joined
         elif event.previous is not None:
@@ -109,20 +131,24 @@ class PodLives:
             if not await self._members.list_of_pod(pod.uid, limit=1):
                 self._forget(pod)
 
-    def _find_pods(self, namespace: str) -> list[BoundPod]:
-        return [pod for pod in self._pods.values() if pod.namespace == namespace]
-
     async def _put_out(self, pod: BoundPod, ending: Ending) -> None:
         """Remove a pod's members: first what they serve, then what lets them in."""
+        out: list[str] = []
         while found := await self._members.list_of_pod(pod.uid, limit=PART):
-            for member, _ in found:
-                await self._presence.withdraw(member.member_id)
+            ids = [member.member_id for member, _ in found]
+            await self._withdraw(ids)
             try:
                 await self._remove(found, ending)
             except CompareFailed:
                 continue  # another auth server was faster, or somebody joined once more
             logger.info("pod %s in %s: %s; %d members are out", pod.name, pod.namespace, ending, len(found))
+            out += ids
         self._forget(pod)
+        await self._withdraw(out)  # of a heartbeat that came in between
+
+    async def _withdraw(self, member_ids: Iterable[str]) -> None:
+        for member_id in member_ids:
+            await self._presence.withdraw(member_id)
 
     async def _remove(self, found: list[tuple[PodMember, Item]], ending: Ending) -> None:
         events = [
@@ -145,7 +171,7 @@ class PodLives:
 
     def _forget(self, pod: BoundPod) -> None:
         """Let go of a pod without members, and cut whoever is connected still."""
-        self._pods.pop(pod.uid, None)
+        self._pods.remove(pod)
         self._cut(pod.uid)
-        if self._watches is not None and not self._find_pods(pod.namespace):
+        if self._watches is not None and not self._pods.find_all(pod.namespace):
             self._watches.end(pod.namespace)

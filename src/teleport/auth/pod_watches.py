@@ -8,18 +8,20 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+from teleport.auth.pod_index import ASPECTS, PodIndex
 from teleport.errors import TeleportError, Unavailable
 from teleport.kube.access import KubernetesAccess
-from teleport.kube.bound_pod import ACCOUNT_ASPECT, POD_ASPECT, Aspect, BoundPod, Ending, find_ending
-from teleport.kube.objects import Listing
+from teleport.kube.bound_pod import Aspect, BoundPod, Ending, find_ending, find_pod_ending
+from teleport.kube.errors import TooBusy
+from teleport.kube.objects import Listing, ObjectChange
 
 MAX_NAMESPACES = 256
-MAX_LOOKS = 16
+MAX_LOOKS = 64
 """So many pods are looked at at once."""
 READY_TIMEOUT = timedelta(seconds=5)
 RETRY = timedelta(seconds=1)
-
-ASPECTS: tuple[Aspect[Any], ...] = (POD_ASPECT, ACCOUNT_ASPECT)
+IDLE = timedelta(minutes=1)
+"""Far longer than a join takes: after that, whoever was expected has not come."""
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +34,8 @@ class _Watch:
     """The kinds of which nothing is known yet."""
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
+    is_expecting: bool = True
+    """Somebody may be about to join from there."""
 
 
 class PodWatches:
@@ -39,7 +43,7 @@ class PodWatches:
 
     Args:
         kubernetes: asked.
-        find_pods: returns the pods of a namespace to whose lives somebody is bound.
+        pods: to whose lives somebody is bound.
         on_end: called when one of them has ended, and again where it raises a `TeleportError`.
     """
 
@@ -47,11 +51,11 @@ class PodWatches:
         self,
         *,
         kubernetes: KubernetesAccess,
-        find_pods: Callable[[str], list[BoundPod]],
+        pods: PodIndex,
         on_end: Callable[[BoundPod, Ending], Awaitable[None]],
     ) -> None:
         self._kubernetes = kubernetes
-        self._find_pods = find_pods
+        self._pods = pods
         self._on_end = on_end
         self._watches: dict[str, _Watch] = {}
         self._suspects: dict[str, BoundPod] = {}
@@ -87,9 +91,11 @@ class PodWatches:
             Unavailable: too many namespaces are, or Kubernetes does not answer; the log says why.
         """
         self.begin(namespace)
+        watch = self._watches[namespace]
+        watch.is_expecting = True
         try:
             async with asyncio.timeout(READY_TIMEOUT.total_seconds()):
-                await self._watches[namespace].ready.wait()
+                await watch.ready.wait()
         except TimeoutError as error:
             raise Unavailable("auth cannot watch pods at present; the auth server's log says why") from error
 
@@ -98,6 +104,27 @@ class PodWatches:
         watch = self._watches.pop(namespace, None)
         for task in watch.tasks if watch is not None else ():
             task.cancel()
+
+    async def end_idle(self) -> None:
+        """Watch no longer where the joins that were expected have failed, as those of a token shown twice.
+
+        Who joins after all is known by its record, which begins the watch anew and looks at its pod.
+        """
+        while True:
+            await asyncio.sleep(IDLE.total_seconds())
+            for namespace, watch in list(self._watches.items()):
+                if not watch.is_expecting and not self._pods.find_all(namespace):
+                    self.end(namespace)
+                watch.is_expecting = False
+
+    async def is_ending(self, pod: BoundPod) -> bool:
+        """Return whether a pod has ended, or is about to.
+
+        Raises:
+            Unavailable: Kubernetes does not tell.
+        """
+        now = await self._kubernetes.get_pod(pod.namespace, pod.name, watched=True)
+        return now is None or now.is_terminating or find_pod_ending(pod, now) is not None
 
     def suspect(self, pod: BoundPod) -> None:
         """Have a look at a pod soon: it may have ended."""
@@ -108,18 +135,26 @@ class PodWatches:
         while True:
             try:
                 await self._follow(namespace, watch, aspect)
-            except Unavailable:  # `KubernetesAccess` has logged and reported it
-                await asyncio.sleep(RETRY.total_seconds())
+            except Unavailable as error:  # `KubernetesAccess` has logged and reported it
+                wait = max(RETRY, error.retry_after) if isinstance(error, TooBusy) else RETRY
+                await asyncio.sleep(wait.total_seconds())
 
     async def _follow(self, namespace: str, watch: _Watch, aspect: Aspect[Any]) -> None:
         async with aclosing(self._kubernetes.follow(aspect.kind, namespace)) as sightings:
             async for seen in sightings:
-                for pod in aspect.find_suspects(self._find_pods(namespace), seen):
+                for pod in aspect.find_suspects(self._find_concerned(namespace, aspect, seen), seen):
                     self.suspect(pod)
                 if isinstance(seen, Listing):
                     watch.unseen.discard(aspect.kind.resource)
                     if not watch.unseen:
                         watch.ready.set()
+
+    def _find_concerned(
+        self, namespace: str, aspect: Aspect[Any], seen: Listing[Any] | ObjectChange[Any]
+    ) -> list[BoundPod]:
+        if isinstance(seen, Listing):
+            return self._pods.find_all(namespace)
+        return [] if seen.object is None else self._pods.find_dependent(aspect, namespace, seen.object.name)
 
     async def _look_at_some(self) -> None:
         pods = list(self._suspects.values())[:MAX_LOOKS]

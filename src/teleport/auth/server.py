@@ -13,7 +13,7 @@ from teleport.auth.addresses import build_names, find_local_host, find_outward_h
 from teleport.auth.audit import AuditLog
 from teleport.auth.authority import Authority, HostGrant
 from teleport.auth.background import follow, repeat, running
-from teleport.auth.callers import identify
+from teleport.auth.callers import identify, may_name_pod
 from teleport.auth.certificates import CertificateIssuing
 from teleport.auth.clock_guard import ClockGuard
 from teleport.auth.data_dir import load_host_id, load_seal_key, prepare_folder
@@ -232,6 +232,8 @@ class AuthServer:
 
     def _cut_members_of_pod(self, pod_uid: str) -> None:
         def is_member(peer: Peer) -> bool:
+            if not may_name_pod(peer.certificate_der, pod_uid):
+                return False
             caller = self._identify(peer)
             return caller is not None and caller.pod_uid == pod_uid
 

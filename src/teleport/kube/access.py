@@ -3,6 +3,8 @@
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, aclosing, contextmanager, nullcontext, suppress
+from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 from functools import partial
 from typing import Protocol, TypeVar
@@ -24,6 +26,11 @@ from teleport.kube.published_keys import PublishedKeys
 from teleport.kube.reviewer import MAX_IN_FLIGHT, ReviewApi, TokenReviewer
 from teleport.kube.token_review import ReviewStatus
 
+FORGET = timedelta(minutes=10)
+"""A right in a namespace from which no pod has needed it for so long is missed no more."""
+CALM = timedelta(seconds=10)
+"""An API server that is too busy answers now and then: after so long without a failure it answers again."""
+
 T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
@@ -41,6 +48,27 @@ class Verification(StrEnum):
     """The API server is asked about each; it knows of pods that are gone."""
     JWKS = "jwks"
     """The signature is verified by the cluster's keys, which any ServiceAccount may read; a deleted pod goes unseen."""
+
+
+@dataclass(slots=True)
+class _Lack:
+    """A right that is missing."""
+
+    problem: str
+    again: Again | None
+    """Asks such a question; without it somebody else does so soon."""
+    needed_at: float
+    is_local: bool
+    """It is needed in one namespace."""
+
+
+@dataclass(slots=True)
+class _Silence:
+    """Questions of one kind that have no answer."""
+
+    detail: str
+    told_at: float
+    failed_at: float
 
 
 class AccessApi(ReviewApi, FollowApi, Protocol):
@@ -71,8 +99,8 @@ class AccessApi(ReviewApi, FollowApi, Protocol):
 class KubernetesAccess:
     """What a judge may ask Kubernetes; to be closed.
 
-    A right that is missing is reported once, and that it is back when a question of its kind is answered again. The log
-    says once why a question has no answer.
+    A right that is missing is reported once, and that it is back when a question of its kind, and about the same
+    namespace, is answered again. The log says once why a question has no answer.
 
     Args:
         api: the client, which is closed with it.
@@ -95,13 +123,13 @@ class KubernetesAccess:
     ) -> None:
         self.verification = verification
         self._api = api
+        self._clock = clock
         self._reviewer = TokenReviewer(api=api, clock=clock, max_in_flight=max_in_flight, observe=observe)
         self._keys = PublishedKeys(api.get_jwks, clock=clock)
         self._report = report
-        self._missing: dict[str, str] = {}
-        self._again: dict[str, Again] = {}
+        self._lacks: dict[str, _Lack] = {}
         self._told: str | None = None
-        self._silent: dict[str, str] = {}
+        self._silences: dict[str, _Silence] = {}
 
     @property
     def own_token(self) -> str:
@@ -123,6 +151,9 @@ class KubernetesAccess:
         Raises:
             Unavailable: it does not answer, or does not let auth ask.
         """
+        known = self._reviewer.find(token, audiences)
+        if known is not None:
+            return known  # which says nothing of whether auth may ask now
         with self._followed("token reviews", build_reviews_grant, partial(self._review_own_token, audiences)):
             return await self._reviewer.review(token, audiences)
 
@@ -138,7 +169,8 @@ class KubernetesAccess:
             Unavailable: the API server does not answer, or does not let auth ask.
         """
         again = partial(self.get_pod, namespace, name, watched=watched)
-        with self._followed("pods", build_watch_grant if watched else build_pods_grant, again):
+        build_grant = build_watch_grant if watched else build_pods_grant
+        with self._followed("pods", build_grant, again, namespace=namespace):
             return await self._api.get_pod(namespace, name)
 
     async def get_service_account(self, namespace: str, name: str) -> ServiceAccountObject | None:
@@ -148,7 +180,7 @@ class KubernetesAccess:
             Unavailable: see `get_pod`.
         """
         again = partial(self.get_service_account, namespace, name)
-        with self._followed("serviceaccounts", build_watch_grant, again):
+        with self._followed("serviceaccounts", build_watch_grant, again, namespace=namespace):
             return await self._api.get_service_account(namespace, name)
 
     async def follow(self, kind: ObjectKind[T], namespace: str) -> AsyncGenerator[Listing[T] | ObjectChange[T], None]:
@@ -160,7 +192,7 @@ class KubernetesAccess:
         seen = follow_objects(self._api, kind, namespace)
         async with aclosing(seen):
             while True:
-                with self._followed(f"watching {kind.resource}", build_watch_grant):
+                with self._followed(f"watching {kind.resource}", build_watch_grant, namespace=namespace):
                     each = await anext(seen)
                 yield each
 
@@ -187,9 +219,15 @@ class KubernetesAccess:
 
         Whoever is not ready may get no visitors, and then no join would show that the right is back.
         """
-        for again in list(self._again.values()):
-            with suppress(NoAnswer):
-                await again()
+        for place, lack in list(self._lacks.items()):
+            if lack.is_local and self._clock.monotonic() - lack.needed_at > FORGET.total_seconds():
+                self._lacks.pop(place, None)
+                self._tell()
+            elif lack.again is not None:
+                with suppress(NoAnswer):
+                    await lack.again()
+                if place in self._lacks:
+                    self._lacks[place].needed_at = lack.needed_at  # it was not needed now
 
     async def _review_own_token(self, audiences: Sequence[str]) -> None:
         """Ask what was asked of a stranger's token, which is not kept."""
@@ -197,7 +235,7 @@ class KubernetesAccess:
 
     @contextmanager
     def _followed(
-        self, kind: str, build_grant: Callable[[Account], Grant], again: Again | None = None
+        self, kind: str, build_grant: Callable[[Account], Grant], again: Again | None = None, *, namespace: str = ""
     ) -> Iterator[None]:
         """Report and log what becomes of the questions of one kind.
 
@@ -205,30 +243,41 @@ class KubernetesAccess:
             kind: of the question.
             build_grant: returns what lets us ask.
             again: asks such a question; without it somebody else does so soon.
+            namespace: that it is about, since a right may be granted in one and not in another.
         """
+        place = f"{kind} in {namespace}" if namespace else kind
         try:
             yield
         except Forbidden as error:
             command = build_grant(find_account(error.detail)).command
-            self._missing[kind] = f"{error.detail}; to grant it: {command}"
-            if again is not None:
-                self._again[kind] = again
+            problem = f"{error.detail}; to grant it: {command}"
+            self._lacks[place] = _Lack(problem, again, self._clock.monotonic(), is_local=bool(namespace))
             self._tell()
             raise
         except NoAnswer as error:
-            if self._silent.get(kind) != error.detail:
-                self._silent[kind] = error.detail
-                logger.warning("Kubernetes, %s: %s", kind, error.detail)
+            self._note_failure(kind, error.detail)
             raise
-        if self._silent.pop(kind, None) is not None:
-            logger.info("Kubernetes, %s: answered again", kind)
-        if self._missing.pop(kind, None) is not None:
-            logger.info("Kubernetes, %s: allowed again", kind)
-        self._again.pop(kind, None)
+        self._note_answer(kind)
+        if self._lacks.pop(place, None) is not None:
+            logger.info("Kubernetes, %s: allowed again", place)
         self._tell()
 
+    def _note_failure(self, kind: str, detail: str) -> None:
+        now = self._clock.monotonic()
+        known = self._silences.get(kind)
+        if known is None or (known.detail != detail and now - known.told_at > CALM.total_seconds()):
+            self._silences[kind] = known = _Silence(detail, now, now)
+            logger.warning("Kubernetes, %s: %s", kind, detail)
+        known.failed_at = now
+
+    def _note_answer(self, kind: str) -> None:
+        known = self._silences.get(kind)
+        if known is not None and self._clock.monotonic() - known.failed_at >= CALM.total_seconds():
+            del self._silences[kind]
+            logger.info("Kubernetes, %s: answered again", kind)
+
     def _tell(self) -> None:
-        problem = "; ".join(self._missing.values()) or None
+        problem = "; ".join(lack.problem for lack in self._lacks.values()) or None
         if problem != self._told:
             self._told = problem
             self._report(problem)

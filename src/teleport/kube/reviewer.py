@@ -61,6 +61,10 @@ class TokenReviewer:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
+    def find(self, token: str, audiences: Sequence[str]) -> ReviewStatus | None:
+        """Return what the API server said of a token within the last ten seconds, or None."""
+        return self._cache.find(build_key(token, audiences))
+
     async def review(self, token: str, audiences: Sequence[str]) -> ReviewStatus:
         """Return what the API server says of a token, now or within the last ten seconds.
 

@@ -41,9 +41,11 @@ class PresenceStore:
         await self._backend.commit([], [put])
 
     async def withdraw(self, host_id: str) -> None:
-        """Remove all records of a host that says goodbye."""
-        keys = [*await self._declared_by(host_id), _key("instance", host_id)]
-        await self._write([Delete(key) for key in keys])
+        """Remove all records of a host that says goodbye; of one that has none nothing is written."""
+        item = await self._backend.get(_key("instance", host_id))
+        if item is not None:
+            keys = [*_read_declared(item), item.key]
+            await self._write([Delete(key) for key in keys])
 
     async def get(self, kind: str, name: str) -> Resource:
         """Return one record.
@@ -77,7 +79,11 @@ class PresenceStore:
 
     async def _declared_by(self, host_id: str) -> list[str]:
         item = await self._backend.get(_key("instance", host_id))
-        return [] if item is None else list(decode(item.value)["servers"])
+        return [] if item is None else _read_declared(item)
+
+
+def _read_declared(item: Item) -> list[str]:
+    return list(decode(item.value)["servers"])
 
 
 def _key(kind: str, name: str) -> str:

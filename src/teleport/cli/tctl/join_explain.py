@@ -1,6 +1,6 @@
 """`tctl join explain`."""
 
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import click
 
@@ -13,6 +13,18 @@ from teleport.resources.strict_yaml import MAX_BYTES
 MAX_TOKEN_FILE = 64 * 1024
 
 
+class _SecretFile(click.File):
+    """A file whose name is not repeated where there is none: it may be the secret itself, given by mistake."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ANN401 - click's signature
+        """Return the open file."""
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter as error:
+            message = "there is no file of this name that can be read; what is wanted is a file, and not the token"
+            raise click.BadParameter(message, ctx, param) from error
+
+
 @click.command(
     "explain",
     cls=TctlCommand,
@@ -22,7 +34,7 @@ MAX_TOKEN_FILE = 64 * 1024
         "tctl join explain --token-file=pod-token -f token.yaml --cluster-name=example.com",
     ],
 )
-@click.option("--token-file", required=True, type=click.File("rb"), help="The pod's ServiceAccount token; - is stdin.")
+@click.option("--token-file", required=True, type=_SecretFile("rb"), help="The pod's ServiceAccount token; - is stdin.")
 @click.option("--token", "name", help="Look at the token resource of this name alone.")
 @click.option("--role", callback=parsed(parse_role), help="The role that the pod asks for; without it any is allowed.")
 @click.option(

@@ -135,10 +135,10 @@ class KubernetesJudge:
         return read_bound_token(token, (self._cluster_name,))
 
     def _find_issuer(self, issuer: str, *, allow_http: bool) -> OidcKeys:
-        if len(self._issuers) >= MAX_ISSUERS:
-            self._issuers.clear()
         key = (issuer, allow_http)
         if key not in self._issuers:
+            if len(self._issuers) >= MAX_ISSUERS:
+                self._issuers.clear()
             self._issuers[key] = OidcKeys(issuer, clock=self._clock, allow_http=allow_http)
         return self._issuers[key]
 

@@ -7,7 +7,7 @@ from support.auth import CLUSTER, REMOTE_ADDR, InProcessAuth, to_der
 from teleport.api.messages import Certificates
 from teleport.auth.access import Caller, CallerKind
 from teleport.auth.authority import HostGrant
-from teleport.auth.callers import identify
+from teleport.auth.callers import identify, may_name_pod
 from teleport.errors import AccessDenied
 from teleport.resources.authority import AuthorityType
 from teleport.resources.role import SystemRole
@@ -56,6 +56,15 @@ async def test_users_and_bots_are_told_apart() -> None:
     bot = auth.authority.issue_bot(bot_name="alice", instance_id="1", keys=keys, expires=None)
     assert call(auth, user.certificates) == Caller(CallerKind.USER, "alice", frozenset({"editor"}), REMOTE_ADDR)
     assert call(auth, bot.certificates) == Caller(CallerKind.BOT, "alice", frozenset(), REMOTE_ADDR)
+
+
+async def test_a_certificate_that_is_bound_to_a_pod_names_it_legibly() -> None:
+    auth = await InProcessAuth.start()
+    grant = HostGrant(host_id="host-1", role=SystemRole.APP, pod_uid="0a1b-pod")
+    bound = to_der(auth.authority.issue_host(grant, auth.certify(), HOUR).certificates.tls_certificate)
+    assert may_name_pod(bound, "0a1b-pod")
+    assert not may_name_pod(bound, "another-pod")
+    assert not may_name_pod(None, "0a1b-pod")
 
 
 async def test_hostile_42_a_certificate_of_another_cluster_is_refused() -> None:

@@ -1,3 +1,4 @@
+import asyncio
 from datetime import timedelta
 from typing import Any
 
@@ -134,6 +135,16 @@ async def test_a_join_succeeds_free_of_charge_and_is_counted(border: Border) -> 
     )
     assert reply.free_of_charge
     assert border.count("teleport_joins_total", method="token", outcome="success", reason="") == 1
+
+
+async def test_of_a_crowd_that_comes_at_once_few_are_judged_beyond_the_limit(border: Border) -> None:
+    body = join_body()
+    crowd = (border.ask("join", body) for _ in range(100))
+    outcomes = await asyncio.gather(*crowd, return_exceptions=True)
+    judged = [outcome for outcome in outcomes if not isinstance(outcome, LimitExceeded)]
+    assert all(isinstance(outcome, JoinRefused) for outcome in judged)
+    assert LIMITS.refused_joins.burst <= len(judged) <= 20
+    assert border.limits.is_heeded_by(REMOTE_ADDR)  # all of them came before anybody was told to wait
 
 
 async def test_a_refused_join_is_counted_with_its_reason(border: Border) -> None:

@@ -16,11 +16,12 @@ from teleport.agent.identity import generate_keys
 from teleport.api.messages import HeartbeatRequest, HostCertificatesRequest, JoinResponse
 from teleport.auth.access import Caller
 from teleport.auth.callers import identify
+from teleport.auth.pod_index import PodIndex
 from teleport.auth.pod_watches import MAX_NAMESPACES, PodWatches
 from teleport.errors import CompareFailed, JoinRefused, MembershipEnded, NotFound, StorageError, Unavailable
 from teleport.kube.access import KubernetesAccess
 from teleport.kube.bound_pod import Ending
-from teleport.kube.errors import NoAnswer
+from teleport.kube.errors import NoAnswer, TooBusy
 from teleport.resources.model import Metadata
 from teleport.resources.role import SystemRole
 from teleport.resources.token import Token, TokenSpec
@@ -129,6 +130,35 @@ async def was_cut(cluster: Cluster) -> bool:
     return set(cluster.cut) == {BOUND.uid}
 
 
+async def test_a_heartbeat_that_comes_while_the_member_is_put_out_leaves_nothing(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    response = await cluster.join()
+    caller = cluster.identify(response)
+    wiki = {"kind": "app_server", "metadata": {"name": "wiki"}, "spec": {}}
+    heartbeat = HeartbeatRequest(hostname="h", version="1", servers=(wiki,))
+    withdraw = cluster.auth.stores.presence.withdraw
+    late = [heartbeat]
+
+    async def be_heard_after(host_id: str) -> None:
+        await withdraw(host_id)
+        if late:
+            await cluster.auth.pod_lives.check(caller.pod_uid)
+            await cluster.auth.heartbeats.announce(late.pop(), caller)
+
+    monkeypatch.setattr(cluster.auth.stores.presence, "withdraw", be_heard_after)
+    await cluster.kubernetes.delete("pods", POD.name)
+    await cluster.wait_until_out(response)
+
+    async def is_forgotten() -> bool:
+        servers, _ = await cluster.auth.stores.presence.list_page("app_server", after="", limit=10)
+        return not late and not servers
+
+    await until(is_forgotten)
+    with pytest.raises(NotFound):
+        await cluster.auth.stores.presence.get("instance", response.host_id)
+
+
 async def test_every_member_of_the_pod_is_out_and_nobody_else(cluster: Cluster) -> None:
     members = [await cluster.join() for _ in range(2)]
     await cluster.admit(bind_to_pod=False)
@@ -194,6 +224,15 @@ async def test_a_bound_host_stays_bound_by_whatever_token_it_joins_once_more(clu
     await cluster.admit(bind_to_pod=False)
     again = await cluster.join(caller=cluster.identify(first))
     assert (again.host_id, cluster.identify(again).pod_uid) == (first.host_id, BOUND.uid)
+
+
+async def test_a_bound_host_whose_pod_is_about_to_end_joins_by_no_token(cluster: Cluster) -> None:
+    first = await cluster.join()
+    await cluster.admit(bind_to_pod=False)
+    await cluster.kubernetes.put("pods", replace(POD, is_terminating=True))
+    with pytest.raises(JoinRefused) as refusal:
+        await cluster.join(caller=cluster.identify(first))
+    assert refusal.value.reason == "pod_terminating"
 
 
 async def test_a_bot_is_bound_by_its_instance(cluster: Cluster) -> None:
@@ -273,13 +312,33 @@ async def test_where_pods_cannot_be_watched_nobody_is_bound_to_one(monkeypatch: 
     assert await cluster.auth.stores.pod_members.list_of_pod(BOUND.uid, limit=1) == []
 
 
+async def test_hostile_20_an_api_server_that_is_too_busy_for_a_watch_is_left_alone_for_as_long_as_it_says(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("teleport.auth.pod_watches.RETRY", MOMENT)
+    monkeypatch.setattr("teleport.auth.pod_watches.READY_TIMEOUT", 20 * MOMENT)
+    cluster = Cluster()
+    await cluster.start()
+    asked: list[str] = []
+
+    async def send_away(kind: Any, *_: Any) -> Any:
+        asked.append(kind.resource)
+        raise TooBusy("too many requests", timedelta(hours=1))
+
+    monkeypatch.setattr(cluster.kubernetes, "list_objects", send_away)
+    async with cluster.running():
+        with pytest.raises(Unavailable):
+            await cluster.auth.pod_lives.expect(BOUND)
+    assert sorted(asked) == ["pods", "serviceaccounts"]
+
+
 async def test_no_more_namespaces_are_watched_than_are_allowed() -> None:
     kubernetes = KubernetesAccess(api=PodCluster(), clock=Cluster().kubernetes)  # type: ignore[arg-type]  # nothing asks for the time
 
     async def ignore(*_: Any) -> None:
         return None
 
-    watches = PodWatches(kubernetes=kubernetes, find_pods=lambda _: [], on_end=ignore)
+    watches = PodWatches(kubernetes=kubernetes, pods=PodIndex(), on_end=ignore)
     running = asyncio.create_task(watches.run())
     for number in range(MAX_NAMESPACES):
         watches.begin(f"ns-{number}")
@@ -291,6 +350,38 @@ async def test_no_more_namespaces_are_watched_than_are_allowed() -> None:
     await asyncio.sleep(0)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_a_namespace_is_watched_on_only_if_somebody_has_joined_from_there(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended: list[str] = []
+
+    class Watches(PodWatches):
+        def end(self, namespace: str) -> None:
+            ended.append(namespace)
+            super().end(namespace)
+
+    async def ignore(*_: Any) -> None:
+        return None
+
+    async def is_ended(namespace: str) -> bool:
+        return ended[-1:] == [namespace]
+
+    monkeypatch.setattr("teleport.auth.pod_watches.IDLE", MOMENT)
+    kubernetes = KubernetesAccess(api=cluster.kubernetes, clock=cluster.auth.clock)
+    pods = PodIndex()
+    pods.add(BOUND)
+    watches = Watches(kubernetes=kubernetes, pods=pods, on_end=ignore)
+    async with asyncio.TaskGroup() as group:
+        ending = group.create_task(watches.end_idle())
+        for namespace in (NAMESPACE, "refused"):
+            await watches.wait_until_ready(namespace)
+        await until(lambda: is_ended("refused"))
+        pods.remove(BOUND)
+        await until(lambda: is_ended(NAMESPACE))
+        ending.cancel()
+    assert ended == ["refused", NAMESPACE]
 
 
 async def test_without_a_way_to_kubernetes_nobody_can_be_bound_and_the_bound_stay() -> None:

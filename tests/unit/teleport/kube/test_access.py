@@ -7,7 +7,7 @@ import pytest
 
 from support.clock import FakeClock
 from support.pod_cluster import POD, PodCluster
-from teleport.kube.access import KubernetesAccess
+from teleport.kube.access import CALM, FORGET, KubernetesAccess
 from teleport.kube.errors import Forbidden, NoAnswer
 from teleport.kube.published_keys import FAILURE_PAUSE, REFRESH_PAUSE
 from teleport.kube.token_review import ReviewStatus
@@ -113,6 +113,16 @@ async def test_hostile_23_a_right_that_is_back_shows_although_nobody_comes() -> 
     assert asking.api.reviewed == ["own"]
 
 
+async def test_hostile_23_an_answer_from_before_does_not_say_that_a_right_is_back() -> None:
+    asking = Asking()
+    await asking.access.review("a", ("example.com",))
+    asking.api.failure = forbid("tokenreviews")
+    with pytest.raises(Forbidden):
+        await asking.access.review("b", ("example.com",))
+    await asking.access.review("a", ("example.com",))
+    assert None not in asking.reports
+
+
 async def test_where_nothing_is_missing_nothing_is_asked_again() -> None:
     asking = Asking()
     asking.api.failure = NoAnswer("down")
@@ -134,6 +144,32 @@ async def test_hostile_23_an_answer_of_another_kind_does_not_hide_what_is_missin
     assert "--verb=get --resource=pods" in asking.reports[-1]
 
 
+async def test_a_right_in_one_namespace_does_not_hide_that_it_is_missing_in_another() -> None:
+    asking = Asking()
+    asking.api.failure = forbid("pods")
+    with pytest.raises(Forbidden):
+        await asking.access.get_pod("apps", "web-0")
+    asking.api.failure = None
+    asking.api.namespaces = ("others",)
+    await asking.access.get_pod("others", "web-0")
+    assert None not in asking.reports
+
+
+async def test_a_right_in_a_namespace_that_no_pod_needs_any_more_is_not_missed_for_ever() -> None:
+    asking = Asking()
+    asking.api.failure = forbid("what was asked")
+    with pytest.raises(Forbidden):
+        await asking.access.review("stranger", ("example.com",))
+    with pytest.raises(Forbidden):
+        await asking.access.get_pod("apps", "web-0")
+    for _ in range(2):
+        asking.clock.advance(FORGET)
+        await asking.access.look_again()
+    assert asking.reports[-1] is not None
+    assert "--verb=get --resource=pods" not in asking.reports[-1]
+    assert "system:auth-delegator" in asking.reports[-1]
+
+
 async def test_hostile_20_an_api_that_is_down_is_logged_once_and_its_return_too(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -144,11 +180,30 @@ async def test_hostile_20_an_api_that_is_down_is_logged_once_and_its_return_too(
         with pytest.raises(NoAnswer):
             await asking.access.get_pod("apps", "web-0")
     asking.api.failure = None
+    asking.clock.advance(CALM)
     for _ in range(3):
         await asking.access.get_pod("apps", "web-0")
     assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
     assert "https://10.0.0.1" in caplog.text
     assert asking.reports == []
+
+
+async def test_hostile_20_an_api_that_answers_now_and_then_does_not_fill_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    asking = Asking()
+    for number in range(100):
+        asking.api.failure = NoAnswer(f"busy, {number % 2}")
+        with pytest.raises(NoAnswer):
+            await asking.access.get_pod("apps", "web-0")
+        asking.api.failure = None
+        await asking.access.get_pod("apps", "web-0")
+        asking.clock.advance(CALM / 100)
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    asking.clock.advance(CALM)
+    await asking.access.get_pod("apps", "web-0")
+    assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
 
 
 async def test_the_cluster_s_keys_are_kept_and_looked_at_anew_where_one_is_unknown() -> None:

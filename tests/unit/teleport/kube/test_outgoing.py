@@ -1,10 +1,11 @@
+import socket
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from teleport.kube.outgoing import parse_date, parse_retry_after
+from teleport.kube.outgoing import PROBES, open_socket, parse_date, parse_retry_after
 
 
 @pytest.mark.parametrize(
@@ -44,3 +45,10 @@ def test_a_date_that_is_none_is_as_if_it_were_not_there(text: str, date: datetim
 def test_whatever_stands_for_a_date_is_read_or_is_none(text: str) -> None:
     date = parse_date(text)
     assert date is None or date.tzinfo is not None
+
+
+def test_a_connection_that_died_without_a_word_is_noticed_while_a_watch_is_silent() -> None:
+    with open_socket((socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", ("127.0.0.1", 0))) as opened:
+        assert opened.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        for name, value in PROBES.items():
+            assert opened.getsockopt(socket.IPPROTO_TCP, getattr(socket, name)) == value

@@ -118,3 +118,13 @@ async def test_an_auth_servers_record_stands_for_itself() -> None:
     await present.store.put_server(server, START)
     assert await present.list_names("auth_server") == ["auth"]
     assert await present.list_names("instance") == []
+
+
+async def test_of_a_host_that_has_no_records_nothing_is_written() -> None:
+    present = Present()
+    await present.announce("wiki")
+    await present.store.withdraw("host")
+    assert await present.list_names() == await present.list_names("instance") == []
+    written = present.backend.calls["commit"]
+    await present.store.withdraw("host")
+    assert present.backend.calls["commit"] == written

@@ -300,6 +300,14 @@ def test_what_is_no_token_is_refused_and_not_repeated(
     assert cluster.calls == []
 
 
+def test_a_token_that_is_given_instead_of_its_file_is_not_repeated(cluster: FakeCluster) -> None:
+    proof = build_proof()
+    result = run_tctl(cluster, "join", "explain", "--token-file", proof)
+    assert result.exit_code == 2
+    assert not any(part in result.output for part in proof.split("."))
+    assert "what is wanted is a file" in result.output
+
+
 def test_claims_of_any_shape_do_not_stop_the_explanation_and_cannot_steer_a_terminal(cluster: FakeCluster) -> None:
     for changes in (
         {"sub": 7, "aud": 8, "exp": "soon", "iat": [], "kubernetes.io": []},

@@ -9,7 +9,7 @@ import pytest
 from support.clock import FakeClock
 from support.jwt_tokens import CLUSTER, ISSUER, NOW, P256, RSA, build_claims, build_jwk, build_jwks, sign
 from teleport.errors import JoinRefused, Unavailable
-from teleport.join.kubernetes.judge import KubernetesJudge
+from teleport.join.kubernetes.judge import MAX_ISSUERS, KubernetesJudge
 from teleport.join.method import JudgeContext, UnverifiedProof, VerifiedIdentity
 from teleport.kube.access import Verification
 from teleport.kube.objects import Pod
@@ -261,6 +261,24 @@ async def test_published_keys_that_cannot_be_used_deny_nobody() -> None:
 async def test_hostile_07_the_issuer_is_compared_as_a_whole(issuer: Any) -> None:
     oidc = {"type": "oidc", "oidc": {"issuer": ISSUER}}
     assert await Judging().refuse(sign(build_claims(iss=issuer)), **oidc) == "wrong_issuer"
+
+
+async def test_as_many_issuers_as_are_remembered_are_not_asked_again_at_each_join(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fetched: list[str] = []
+
+    async def fetch(issuer: str, *, allow_http: bool) -> str:
+        assert not allow_http
+        fetched.append(issuer)
+        return build_jwks()
+
+    monkeypatch.setattr("teleport.kube.openid.fetch_key_set", fetch)
+    judging = Judging()
+    issuers = [f"https://issuer-{number}.example.com" for number in range(MAX_ISSUERS)]
+    for issuer in [*issuers, *issuers]:
+        await judging.ask(sign(build_claims(iss=issuer)), type="oidc", oidc={"issuer": issuer})
+    assert fetched == issuers
 
 
 async def test_a_token_without_an_id_is_known_by_its_own_bytes() -> None:
