@@ -84,8 +84,7 @@ def operator(ctx: click.Context, /, *, debug: bool, log_format: str, **flags: An
     configure_logging(LogSettings(format=log_format), debug=debug)
     ctx.meta["settings"] = settings = build_settings(**flags)
     if ctx.invoked_subcommand is None:
-        # The loop that costs least: thousands of objects come at once.
-        import uvloop  # noqa: PLC0415 - the same
+        import uvloop  # noqa: PLC0415 - `--help` does not wait for it
 
         from teleport_operator.server import run_operator  # noqa: PLC0415 - `--help` does not wait for it
 
