@@ -101,7 +101,7 @@ def read_ledger(auth: AuthServer) -> dict[str, set[str]]:
     with closing(sqlite3.connect(f"file:{auth.store}?mode=ro", uri=True)) as store:
         rows = store.execute("SELECT key, value FROM items WHERE key LIKE 'token_uses/%'").fetchall()
     for key, value in rows:
-        _, host_id, _, _, outcome = orjson.loads(value)
+        _, host_id, _, _, outcome, _ = orjson.loads(value)
         if outcome == "success":
             hosts[key.split("/")[1]].add(host_id)
     return hosts

@@ -43,6 +43,7 @@ class Heartbeat:
         self._build_records = build_records
         self._report = report
         self._changed = asyncio.Event()
+        self._under_way: asyncio.Future[None] | None = None
 
     def announce_early(self) -> None:
         """Do not wait for the period: something changed."""
@@ -58,7 +59,8 @@ class Heartbeat:
         while True:
             self._changed.clear()
             try:
-                await self._send()
+                self._under_way = asyncio.ensure_future(self._send())
+                await asyncio.shield(self._under_way)
             except MembershipEnded:
                 raise
             except TeleportError as error:
@@ -70,9 +72,14 @@ class Heartbeat:
                 await self._wait()
 
     async def say_goodbye(self) -> None:
-        """Let the records vanish at once; if that fails they do so by themselves."""
+        """Let the records vanish at once; if that fails they do so by themselves.
+
+        A heartbeat that is under way ends first, or auth might take it after the goodbye.
+        """
         try:
             async with asyncio.timeout(GOODBYE_TIMEOUT.total_seconds()):
+                if self._under_way is not None:
+                    await asyncio.gather(self._under_way, return_exceptions=True)
                 await self._client.call(GOODBYE, Empty())
         except (TeleportError, TimeoutError) as error:
             logger.info("goodbye failed, the records expire by themselves: %s", error)

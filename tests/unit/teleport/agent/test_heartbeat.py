@@ -75,6 +75,24 @@ def test_a_failure_is_reported_and_tried_again_soon() -> None:
     assert RETRY.total_seconds() / 2 <= beating.times[1] <= RETRY.total_seconds()
 
 
+def test_a_goodbye_waits_for_the_heartbeat_that_is_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def work() -> list[str]:
+        beating = await start()
+        call = beating.client.call
+
+        async def answer_late(operation: Any, request: Any) -> Any:
+            if operation.name == "heartbeat":
+                await asyncio.sleep(1)
+            return await call(operation, request)
+
+        monkeypatch.setattr(beating.client, "call", answer_late)
+        await beating.run_for(0.5)
+        await beating.heartbeat.say_goodbye()
+        return beating.client.names()
+
+    assert run_in_virtual_time(work()) == ["heartbeat", "goodbye"]
+
+
 def test_a_member_that_is_out_says_no_more() -> None:
     async def work() -> Beating:
         beating = await start()
