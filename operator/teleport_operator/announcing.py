@@ -33,7 +33,8 @@ class Announcing:
 
     def tell(self, raw: RawObject, events: Iterable[ObjectEvent]) -> None:
         """Let Events about an object be posted."""
-        about = {**raw, "spec": None, "status": None}
+        metadata = {key: raw["metadata"][key] for key in ("namespace", "name", "uid")}
+        about = {"apiVersion": raw["apiVersion"], "kind": raw["kind"], "metadata": metadata}
         for event in events:
             if self._waiting.full():
                 logger.warning("too many Events wait to be written; one (%s) is dropped", event.reason)

@@ -84,9 +84,12 @@ def operator(ctx: click.Context, /, *, debug: bool, log_format: str, **flags: An
     configure_logging(LogSettings(format=log_format), debug=debug)
     ctx.meta["settings"] = settings = build_settings(**flags)
     if ctx.invoked_subcommand is None:
+        import uvloop  # noqa: PLC0415 - `--help` does not wait for it
+
         from teleport_operator.server import run_operator  # noqa: PLC0415 - `--help` does not wait for it
 
-        asyncio.run(run_operator(settings, clock=SystemClock()))
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(run_operator(settings, clock=SystemClock()))
 
 
 @operator.command()

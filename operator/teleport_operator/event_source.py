@@ -38,9 +38,37 @@ class _Backoffs:
         return chain((1, 1, 2, 3, 5, 8, 13, 21), repeat(LONGEST_BACKOFF.total_seconds()))
 
 
+class _NothingToCompare(kopf.DiffBaseStorage):
+    """No handler asks what has changed, for which kopf would copy every object several times."""
+
+    def build(self, *, body: kopf.Body, extra_fields: object = None) -> kopf.BodyEssence:  # noqa: ARG002 - as kopf calls it
+        return kopf.BodyEssence({})
+
+    def fetch(self, *, body: kopf.Body) -> None: ...
+
+    def store(self, *, body: kopf.Body, patch: kopf.Patch, essence: kopf.BodyEssence) -> None: ...
+
+
+class _NothingInProgress(kopf.ProgressStorage):
+    """No handler is tried again by kopf."""
+
+    def fetch(self, *, key: str, body: kopf.Body) -> None: ...
+
+    def store(self, *, key: str, record: object, body: kopf.Body, patch: kopf.Patch) -> None: ...
+
+    def purge(self, *, key: str, body: kopf.Body, patch: kopf.Patch) -> None: ...
+
+    def touch(self, *, body: kopf.Body, patch: kopf.Patch, value: str | None) -> None: ...
+
+    def clear(self, *, essence: kopf.BodyEssence) -> kopf.BodyEssence:
+        return essence
+
+
 def build_settings() -> kopf.OperatorSettings:
     """Return kopf's settings."""
     settings = kopf.OperatorSettings()
+    settings.persistence.diffbase_storage = _NothingToCompare()
+    settings.persistence.progress_storage = _NothingInProgress()
     settings.posting.enabled = False
     settings.scanning.disabled = True
     settings.persistence.finalizer = _NOT_OURS

@@ -38,5 +38,5 @@ class OperatorSettings:
     deletion_timeout: timedelta = timedelta(hours=1)
     drift_interval: timedelta = timedelta(seconds=30)
     """How often the cluster's tokens are compared with what they should be."""
-    workers: int = 8
+    workers: int = 16
     """Objects that are looked at at the same time."""

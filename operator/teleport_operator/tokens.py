@@ -1,13 +1,17 @@
 """The tokens that this operator keeps in the cluster: asked for, changed one by one, and known by their marks.
 
 The whole list is read now and then, which finds what others changed; between two readings our own changes are noted.
-Names of secret tokens are masked in it, and are asked for only where nobody else knows them any more.
+Names of secret tokens are masked in it, and are asked for only where nobody else knows them any more. Thousands are
+known and few are looked at at a time, so they are kept as JSON.
 """
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
+
+import orjson
 
 from teleport.api.messages import DeleteRequest, GetRequest, ListRequest, ResourceRequest, TokenUse, TokenUsesRequest
 from teleport.api.operations import (
@@ -24,7 +28,7 @@ from teleport.api.operations import (
 from teleport.errors import NotFound, Unavailable
 from teleport.resources.codec import parse_resource, to_plain
 from teleport.resources.token import Token
-from teleport_operator.marks import OPERATOR, read_labels, read_marks
+from teleport_operator.marks import OPERATOR, Marks, read_labels, read_marks
 
 KIND = "token"
 PAGE_SIZE = 500
@@ -40,6 +44,17 @@ class Caller(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A token as it is known; another revision makes it another one."""
+
+    revision: str
+    packed: bytes = field(repr=False, compare=False)
+
+    def unpack(self) -> Token:
+        return _parse(orjson.loads(self.packed))
+
+
 class Tokens:
     """The cluster's tokens, as far as they are this operator's.
 
@@ -51,7 +66,7 @@ class Tokens:
     def __init__(self, caller: Caller, *, operator: str) -> None:
         self._caller = caller
         self._operator = operator
-        self._known: dict[str, dict[str, Token]] = {}
+        self._known: dict[str, dict[str, _Kept]] = {}
         self._noted: set[str] | None = None
         """Uids whose tokens were changed by us while a list was read, which may not show it."""
         self._is_complete = False
@@ -64,7 +79,7 @@ class Tokens:
         """
         if not self._is_complete:
             raise Unavailable("the cluster's tokens have not been listed yet")
-        return dict(self._known.get(uid, {}))
+        return {secret: kept.unpack() for secret, kept in self._known.get(uid, {}).items()}
 
     async def refresh(self) -> set[str]:
         """Read the list anew and return the uids of the objects whose tokens are not what they were.
@@ -74,12 +89,11 @@ class Tokens:
         """
         self._noted = set()
         try:
-            found: dict[str, dict[str, Token]] = {}
+            found: dict[str, dict[str, _Kept]] = {}
             async for raw in self._list(with_secrets=False):
-                if raw["metadata"].get("labels", {}).get(OPERATOR) == self._operator:
-                    token = self._reuse(raw)
-                    marks = read_marks(token)
-                    found.setdefault(marks.uid, {})[marks.secret] = token
+                marks = read_labels(raw["metadata"].get("labels", {}))
+                if marks.operator == self._operator:
+                    found.setdefault(marks.uid, {})[marks.secret] = self._keep(raw, marks)
             for uid in self._noted:
                 _set(found, uid, self._known.get(uid))
         finally:
@@ -162,17 +176,16 @@ class Tokens:
             if not mark:
                 return
 
-    def _reuse(self, raw: dict[str, Any]) -> Token:
-        """Return the token that is known, if it is still at its revision: to parse thousands of them takes a while."""
-        marks, revision = read_labels(raw["metadata"]["labels"]), raw["metadata"].get("revision")
+    def _keep(self, raw: dict[str, Any], marks: Marks) -> _Kept:
+        """Return what is kept of a token, which is what is known already if it is still at its revision."""
         known = self._known.get(marks.uid, {}).get(marks.secret)
-        return known if known is not None and known.metadata.revision == revision else _parse(raw)
+        return known if known is not None and known.revision == raw["metadata"].get("revision") else _pack(raw)
 
     def _note(self, token: Token) -> None:
-        masked = token.with_metadata(name=token.safe_name)
-        marks = read_marks(masked)
+        marks = read_marks(token)
         if marks.operator == self._operator:
-            self._known.setdefault(marks.uid, {})[marks.secret] = masked
+            kept = _pack(to_plain(token.with_metadata(name=token.safe_name)))
+            self._known.setdefault(marks.uid, {})[marks.secret] = kept
             self._remember_change(marks.uid)
 
     def _drop(self, token: Token) -> None:
@@ -186,12 +199,17 @@ class Tokens:
             self._noted.add(uid)
 
 
-def _set(known: dict[str, dict[str, Token]], uid: str, tokens: dict[str, Token] | None) -> None:
+def _set(known: dict[str, dict[str, _Kept]], uid: str, tokens: dict[str, _Kept] | None) -> None:
     """Put an object's tokens where they are known, or nothing where there are none."""
     if tokens:
         known[uid] = tokens
     else:
         known.pop(uid, None)
+
+
+def _pack(raw: dict[str, Any]) -> _Kept:
+    packed = bytes(memoryview(orjson.dumps(raw)))  # copied: what orjson returns holds a buffer three times as large
+    return _Kept(raw["metadata"].get("revision", ""), packed)
 
 
 def _parse(raw: dict[str, Any]) -> Token:

@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[2]
         ("kubernetes_joins", 20, "kubernetes joins, stand-in, one core"),
         ("forged_joins", 40, "  beside as many forged ones"),
         ("join_storm", 100, "storm of 100 pods, 200 reviews/s"),
+        ("operator_objects", 30, "  objects whose resource version changed"),
     ],
 )
 def test_a_small_run_prints_its_table(name: str, size: int, row: str) -> None:

@@ -52,6 +52,7 @@ class KubeApiServer:
     url: str
     command: Sequence[str]
     signing_key: Path
+    etcd: subprocess.Popen[bytes]
     _process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -258,27 +259,27 @@ def running_apiserver(folder: Path) -> Iterator[KubeApiServer]:
     """Run an API server for the time of a block."""
     programs = find_programs()
     assert programs is not None
-    etcd, peer, port = (_free_port() for _ in range(3))
+    clients, peers, port = (_free_port() for _ in range(3))
     folder.mkdir(parents=True, exist_ok=True)
     signing_key = _write_signing_key(folder)
     (folder / "tokens.csv").write_text(f"{ADMIN_TOKEN},admin,admin,system:masters\n")
     with ExitStack() as stack:
-        stack.enter_context(
+        etcd = stack.enter_context(
             _process(
                 folder / "etcd.log",
                 programs["etcd"],
                 f"--data-dir={folder / 'etcd'}",
-                f"--listen-client-urls=http://127.0.0.1:{etcd}",
-                f"--advertise-client-urls=http://127.0.0.1:{etcd}",
-                f"--listen-peer-urls=http://127.0.0.1:{peer}",
-                f"--initial-advertise-peer-urls=http://127.0.0.1:{peer}",
-                f"--initial-cluster=default=http://127.0.0.1:{peer}",
+                f"--listen-client-urls=http://127.0.0.1:{clients}",
+                f"--advertise-client-urls=http://127.0.0.1:{clients}",
+                f"--listen-peer-urls=http://127.0.0.1:{peers}",
+                f"--initial-advertise-peer-urls=http://127.0.0.1:{peers}",
+                f"--initial-cluster=default=http://127.0.0.1:{peers}",
                 "--unsafe-no-fsync",
             )
         )
         command = [
             programs["kube-apiserver"],
-            f"--etcd-servers=http://127.0.0.1:{etcd}",
+            f"--etcd-servers=http://127.0.0.1:{clients}",
             "--bind-address=127.0.0.1",
             f"--secure-port={port}",
             f"--cert-dir={folder / 'certs'}",
@@ -290,7 +291,7 @@ def running_apiserver(folder: Path) -> Iterator[KubeApiServer]:
             f"--service-account-signing-key-file={signing_key}",
             "--disable-admission-plugins=ServiceAccount",
         ]
-        server = KubeApiServer(folder, f"https://127.0.0.1:{port}", command, signing_key)
+        server = KubeApiServer(folder, f"https://127.0.0.1:{port}", command, signing_key, etcd)
         stack.callback(server.stop)
         server.start()
         yield server

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from support.cluster import AuthServer
+from support.cluster import PATIENT, AuthServer
 from support.kube_apiserver import KubeApiServer
 from support.processes import PATIENCE, Process, Processes, build_environment, wait_until
 from teleport.resources.strict_yaml import parse_documents, render_yaml
@@ -50,6 +50,25 @@ def install_rbac(kubernetes: KubeApiServer, namespace: str = NAMESPACE) -> None:
         if document["kind"] in plurals:
             path = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}/{plurals[document['kind']]}"
             kubernetes.ask("POST", path, document)
+
+
+def prepare_kubernetes(kubernetes: KubeApiServer) -> None:
+    """Let the API server know what the operator and auth need of it."""
+    install_crd(kubernetes)
+    install_rbac(kubernetes)
+    kubernetes.create_service_account(NAMESPACE, "auth")
+    kubernetes.bind("system:auth-delegator", NAMESPACE, "auth")
+
+
+def start_auth(kubernetes: KubeApiServer, processes: Processes, folder: Path) -> AuthServer:
+    """Start an auth server that reviews tokens by the API server, and admits the operator."""
+    token_file = folder / "auth-token"
+    uid = kubernetes.create_pod(NAMESPACE, "auth-0", "auth")
+    token_file.write_text(kubernetes.request_pod_token(NAMESPACE, "auth", "auth-0", uid))
+    settings = {"api_server": kubernetes.url, "ca_file": str(kubernetes.ca_file), "token_file": str(token_file)}
+    auth = AuthServer(processes, folder / "auth", auth_service={"kubernetes": settings}, teleport=PATIENT).start()
+    admit_operator(auth)
+    return auth
 
 
 def admit_operator(auth: AuthServer) -> None:

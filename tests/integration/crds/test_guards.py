@@ -6,6 +6,7 @@ import pytest
 
 from support.declared import CASES, KUBERNETES, LONG_NAME
 from support.token_objects import OBJECTS, TokenObjects, build
+from teleport.resources.token import METHODS_OF_THE_ORIGINAL
 
 
 def cases(section: str) -> pytest.MarkDecorator:
@@ -37,6 +38,16 @@ def test_a_ttl_is_refused_with_what_is_wanted(installed: TokenObjects, ttl: str)
     answer = installed.create(LONG_NAME, {"roles": ["Node"], "ttl": ttl}, "dryRun=All")
     assert (answer.code, answer.fields) == (422, ["spec.ttl"])
     assert "ttl: 1m to 87600h, written with h, m and s" in answer.message
+
+
+METHODS_WITH_SECTIONS = sorted(METHODS_OF_THE_ORIGINAL - {"token", "ec2", "iam"})
+
+
+@pytest.mark.parametrize("method", METHODS_WITH_SECTIONS)
+def test_a_method_without_its_section_is_refused_by_name(installed: TokenObjects, method: str) -> None:
+    answer = installed.create(LONG_NAME, {"roles": ["Node"], "join_method": method}, "dryRun=All")
+    assert answer.code == 422
+    assert f"join_method {method} needs the section spec.{method}" in answer.message
 
 
 UNKNOWN = [

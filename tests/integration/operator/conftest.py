@@ -6,16 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from support.cluster import PATIENT, AuthServer
+from support.cluster import AuthServer
 from support.kube_apiserver import KubeApiServer, find_programs, running_apiserver
 from support.operator_cluster import (
-    NAMESPACE,
     Objects,
     Operator,
     OperatorFactory,
-    admit_operator,
-    install_crd,
-    install_rbac,
+    prepare_kubernetes,
+    start_auth,
 )
 from support.processes import Processes
 
@@ -28,10 +26,7 @@ def kubernetes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KubeApiServ
     if find_programs() is None:
         pytest.skip("NOT TESTED: the operator needs etcd and kube-apiserver (KUBEBUILDER_ASSETS)")
     with running_apiserver(tmp_path_factory.mktemp("kubernetes")) as server:
-        install_crd(server)
-        install_rbac(server)
-        server.create_service_account(NAMESPACE, "auth")
-        server.bind("system:auth-delegator", NAMESPACE, "auth")
+        prepare_kubernetes(server)
         yield server
 
 
@@ -40,16 +35,7 @@ def auth(
     kubernetes: KubeApiServer, shared_processes: Processes, tmp_path_factory: pytest.TempPathFactory
 ) -> AuthServer:
     """An auth server that all tests of a module share, and that admits the operator."""
-    folder = tmp_path_factory.mktemp("auth")
-    token_file = folder / "token"
-    uid = kubernetes.create_pod(NAMESPACE, "auth-0", "auth")
-    token_file.write_text(kubernetes.request_pod_token(NAMESPACE, "auth", "auth-0", uid))
-    settings = {"api_server": kubernetes.url, "ca_file": str(kubernetes.ca_file), "token_file": str(token_file)}
-    server = AuthServer(
-        shared_processes, folder / "auth", auth_service={"kubernetes": settings}, teleport=PATIENT
-    ).start()
-    admit_operator(server)
-    return server
+    return start_auth(kubernetes, shared_processes, tmp_path_factory.mktemp("auth"))
 
 
 @pytest.fixture(scope="module")

@@ -34,6 +34,15 @@ def test_an_object_that_was_made_anew_is_news_whatever_its_version() -> None:
     assert cache.find_uid("another") == Key("a", LONG_NAME)
 
 
+def test_a_copy_stays_as_it_was_taken() -> None:
+    cache = ObjectCache()
+    raw = build("a")
+    cache.put(raw)
+    raw["spec"] = {}
+    assert cache.get(key_of(raw)) == build("a")
+    assert cache.get(Key("b", LONG_NAME)) is None
+
+
 def test_versions_that_are_no_numbers_are_compared_by_equality() -> None:
     cache = ObjectCache()
     cache.put(build("a", resourceVersion="x"))
