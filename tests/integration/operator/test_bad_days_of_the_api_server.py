@@ -67,17 +67,3 @@ def test_a_watch_that_ends_with_an_error_begins_anew(objects: Objects, proxy: Ku
     before = proxy.watches
     wait_until(lambda: proxy.watches > before, "the operator watches again")
     assert_follows(objects, name)
-
-
-@pytest.mark.usefixtures("operator")
-def test_who_is_sent_away_comes_back(objects: Objects, auth: AuthServer, proxy: KubeProxy, name: str) -> None:
-    path = f"/apis/resources.teleport.dev/v2/namespaces/.*/{name}"
-    with proxy.busy(retry_after=1):
-        objects.apply(name, build_spec())
-        proxy.wait_until_refused(f"PATCH {path}")
-        proxy.cut_watches()
-        proxy.wait_until_refused("GET /apis/resources.teleport.dev/v2/teleportprovisiontokens")
-        proxy.wait_until_refused("PUT /apis/coordination.k8s.io/")
-    objects.wait_for(name, "Synced")
-    assert [each["event"] for each in auth.read_audit() if each.get("token_name") == name] == ["join_token.create"]
-    assert_follows(objects, f"{name}-after")
