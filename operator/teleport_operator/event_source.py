@@ -13,11 +13,12 @@ from itertools import chain, repeat
 from typing import Any
 
 import kopf
+from kopf._cogs.clients.watching import WatchingError
 
 from teleport.clock import Clock
 from teleport.kube.api_server import ApiServer, TokenFile
 from teleport.kube.custom_objects import without_managed_fields
-from teleport_operator.background import stop_by_signals
+from teleport_operator.background import stop_by_signals, wait_or_stop
 from teleport_operator.declaration import GROUP, PLURAL, VERSION
 from teleport_operator.feed import ObjectFeed
 from teleport_operator.settings import OperatorSettings
@@ -27,8 +28,12 @@ LOGIN_LIFE = timedelta(minutes=5)
 """The kubelet replaces a token long before its end; kopf by itself would look only after a refusal."""
 EXIT_TIMEOUT = timedelta(seconds=20)
 LONGEST_BACKOFF = timedelta(seconds=30)
+PAUSE = timedelta(seconds=1)
+"""Before the watch begins anew that the API server ended with an error."""
 _NOT_OURS = "kopf.invalid/never-set"
 """kopf removes its finalizer from objects for which it has nothing to do: it must not be one that exists."""
+
+logger = logging.getLogger(__name__)
 
 
 class _Backoffs:
@@ -132,14 +137,21 @@ async def watch(settings: OperatorSettings, registry: kopf.OperatorRegistry, sto
         stop_by_signals(stop)
 
     with suppress(asyncio.CancelledError):
-        await kopf.operator(
-            registry=registry,
-            settings=build_settings(),
-            standalone=True,
-            clusterwide=not settings.namespaces,
-            namespaces=settings.namespaces,
-            stop_flag=stop,
-        )
+        while not stop.is_set():
+            try:
+                await kopf.operator(
+                    registry=registry,
+                    settings=build_settings(),
+                    standalone=True,
+                    clusterwide=not settings.namespaces,
+                    namespaces=settings.namespaces,
+                    stop_flag=stop,
+                )
+            except WatchingError:  # whatever a watch ends with but 410 kopf holds to be the end of everything
+                logger.warning("the API server ended a watch with an error; watching anew")
+                await wait_or_stop(stop, PAUSE.total_seconds())
+            else:  # it ends for a signal as well, which it may have heard in our place
+                return
 
 
 def _quieten() -> None:

@@ -86,6 +86,8 @@ class Operator:
     kubernetes: KubeApiServer
     auth: AuthServer
     flags: tuple[str, ...] = ()
+    api_url: str = ""
+    """Where it finds the API server, if it shall go through something."""
     process: Process = field(init=False)
 
     def __post_init__(self) -> None:
@@ -140,7 +142,7 @@ class Operator:
                 {
                     "name": "test",
                     "cluster": {
-                        "server": self.kubernetes.url,
+                        "server": self.api_url or self.kubernetes.url,
                         "certificate-authority": str(self.kubernetes.ca_file),
                     },
                 }

@@ -53,8 +53,8 @@ def operator(
 def make_operator(kubernetes: KubeApiServer, auth: AuthServer, processes: Processes, tmp_path: Path) -> OperatorFactory:
     """Makes operators for one test, which are not started."""
 
-    def make(*flags: str, name: str = "operator") -> Operator:
-        return Operator(processes, tmp_path / name, kubernetes, auth, flags=flags)
+    def make(*flags: str, name: str = "operator", api_url: str = "") -> Operator:
+        return Operator(processes, tmp_path / name, kubernetes, auth, flags=flags, api_url=api_url)
 
     return make
 

@@ -33,8 +33,8 @@ async def objects(kube: FakeKube) -> AsyncIterator[CustomObjects]:
     await connection.close()
 
 
-def build(name: str = "web", **metadata: object) -> dict[str, Any]:
-    own = {"namespace": "apps", "name": name, "uid": "uid-1", "resourceVersion": "7", "managedFields": [{}]}
+def build(**metadata: object) -> dict[str, Any]:
+    own = {"namespace": "apps", "name": "web", "uid": "uid-1", "resourceVersion": "7", "managedFields": [{}]}
     return {"metadata": {**own, **metadata}, "spec": {"a": 1}}
 
 
