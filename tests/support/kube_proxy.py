@@ -15,7 +15,7 @@ import aiohttp
 from aiohttp import web
 
 from support.kube_apiserver import KubeApiServer
-from support.processes import PATIENCE, wait_until
+from support.processes import PATIENCE
 
 _NOT_PASSED_ON = ("Host", "Transfer-Encoding", "Content-Length")
 _OLD = "resourceVersion=1&"
@@ -34,27 +34,11 @@ class KubeProxy:
     """How many watches the API server refused for beginning too long ago."""
     broken: int = 0
     """How many watches heard of an error."""
-    refused: list[str] = field(default_factory=list)
-    """Methods and paths of what was sent away."""
-    _busy: str = ""
     _lets_watch: bool = True
     _outdates: bool = False
     _next_event: bytes = b""
     _open: set[asyncio.Transport] = field(default_factory=set)
     _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
-
-    @contextmanager
-    def busy(self, retry_after: int = 1) -> Iterator[None]:
-        """Send everybody away for the time of a block, as an API server does whose queues are full."""
-        self._busy = str(retry_after)
-        try:
-            yield
-        finally:
-            self._busy = ""
-
-    def wait_until_refused(self, pattern: str) -> None:
-        """Wait until a request was sent away whose method and path begin so."""
-        wait_until(lambda: any(re.match(pattern, each) for each in list(self.refused)), f"{pattern} is refused")
 
     @contextmanager
     def without_watches(self) -> Iterator[None]:
@@ -85,10 +69,6 @@ class KubeProxy:
 
     async def _answer(self, request: web.BaseRequest, session: aiohttp.ClientSession) -> web.StreamResponse:
         path = request.path_qs
-        if self._busy:
-            self.refused.append(f"{request.method} {path}")
-            status = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "code": 429, "message": "too busy"}
-            return web.json_response(status, status=429, headers={"Retry-After": self._busy})
         if "watch=true" not in path:
             return await self._pass_on(request, path, session)
         transport = request.transport
