@@ -52,8 +52,6 @@ class BoundServiceAccount:
     uid: str
     pod_name: str
     pod_uid: str
-    node_name: str
-    credential_id: str
     audiences: tuple[str, ...]
 
 
@@ -88,8 +86,6 @@ def parse_status(status: ReviewStatus, asked_audiences: Sequence[str]) -> BoundS
         uid=status.uid,
         pod_name=pod_name,
         pod_uid=pod_uid,
-        node_name=_single(status.extra, NODE_NAME),
-        credential_id=_single(status.extra, CREDENTIAL_ID),
         audiences=status.audiences,
     )
 

@@ -16,7 +16,7 @@ from teleport.errors import JoinRefused
 from teleport.kube.api import KubeApi
 from teleport.kube.api_server import ApiServer
 from teleport.kube.errors import BadAnswer, Forbidden
-from teleport.kube.token_review import BoundServiceAccount, ReviewStatus, parse_status
+from teleport.kube.token_review import CREDENTIAL_ID, BoundServiceAccount, ReviewStatus, parse_status
 
 JOIN = "example.com"
 NUMBERS = count()
@@ -62,7 +62,8 @@ async def test_a_token_that_is_bound_to_a_pod(kubernetes: KubeApiServer, api: Ku
     account = await judge(api, token)
     assert (account.namespace, account.name, account.pod_name, account.pod_uid) == (namespace, "app", "app-0", uid)
     assert account.audiences == (JOIN,)
-    assert account.credential_id.startswith("JTI=")
+    (credential_id,) = (await api.review_token(token, (JOIN,))).extra[CREDENTIAL_ID]
+    assert credential_id.startswith("JTI=")
     path = f"/api/v1/namespaces/{namespace}/serviceaccounts/app"
     assert kubernetes.ask("GET", path)["metadata"]["uid"] == account.uid
     assert (await judge(api, token, JOIN, ISSUER)).audiences == (JOIN,)

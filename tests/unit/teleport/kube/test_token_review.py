@@ -48,8 +48,6 @@ def test_a_pod_s_service_account_is_vouched_for() -> None:
         uid="account-uid",
         pod_name="web-0",
         pod_uid="pod-uid",
-        node_name="node-1",
-        credential_id="JTI=7",
         audiences=(JOIN,),
     )
 
