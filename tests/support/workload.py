@@ -2,8 +2,9 @@
 
 import base64
 import json
+from pathlib import Path
 
-from support.cluster import AuthServer
+from support.cluster import Agent, AuthServer
 from support.kube_apiserver import KubeApiServer
 
 
@@ -27,6 +28,25 @@ class Workload:
         """Return a pod's token with other claims, by the cluster's own key."""
         claims = json.loads(base64.urlsafe_b64decode(self.get_token().split(".")[1] + "=="))
         return self.kubernetes.sign({**claims, **changes})
+
+    def start_agent(self, agent: Agent, token_file: Path) -> None:
+        """Start an agent that joins with the token in the file, and wait until what it serves is known."""
+        agent.process.environment["KUBERNETES_TOKEN_PATH"] = str(token_file)
+        config = agent.configure(
+            teleport={
+                "join_params": {"method": "kubernetes", "token_name": self.token_name},
+                "ca_pin": self.auth.get_pin(),
+                "auth_server": str(self.auth.address),
+                "data_dir": str(agent.data_dir),
+                "nodename": agent.name,
+                "diag_addr": str(agent.process.diag),
+            },
+            ssh_service={"enabled": "no"},
+            proxy_service={"enabled": "no"},
+            app_service={"enabled": "yes", "apps": [{"name": "demo", "uri": "http://localhost:80"}]},
+        )
+        agent.start(f"--config={config}").wait_until_ready()
+        self.auth.wait_for_record(agent.name, "app_server")
 
     def create_pod(self, name: str = "app-0") -> str:
         """Make a pod and return its UID."""

@@ -14,7 +14,7 @@ def image(request: pytest.FixtureRequest) -> str:
     name: str = request.param
     obstacle = find_obstacle(name)
     if obstacle is not None:
-        pytest.skip(f"end-to-end tests need {name} in Docker: {obstacle}")
+        pytest.skip(f"NOT TESTED: a fresh host needs {name} in Docker: {obstacle}")
     return name
 
 

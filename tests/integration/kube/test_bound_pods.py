@@ -186,22 +186,7 @@ def test_an_agent_in_a_new_pod_of_the_same_name_joins_anew(
     token_file = tmp_path / "pod-token"
     token_file.write_text(workload.get_token())
     agent = make_agent(workload.auth, name=f"pod-{workload.namespace}")
-    agent.process.environment["KUBERNETES_TOKEN_PATH"] = str(token_file)
-    config = agent.configure(
-        teleport={
-            "join_params": {"method": "kubernetes", "token_name": workload.token_name},
-            "ca_pin": workload.auth.get_pin(),
-            "auth_server": str(workload.auth.address),
-            "data_dir": str(agent.data_dir),
-            "nodename": agent.name,
-            "diag_addr": str(agent.process.diag),
-        },
-        ssh_service={"enabled": "no"},
-        proxy_service={"enabled": "no"},
-        app_service={"enabled": "yes", "apps": [{"name": "demo", "uri": "http://localhost:80"}]},
-    )
-    agent.start(f"--config={config}").wait_until_ready()
-    workload.auth.wait_for_record(agent.name, "app_server")
+    workload.start_agent(agent, token_file)
     first = agent.host_id
     kubernetes.delete_pod(workload.namespace, POD)
     token_file.write_text(workload.get_token())

@@ -330,22 +330,7 @@ def test_an_agent_joins_as_a_pod_does(workload: Workload, make_agent: AgentFacto
     token_file = tmp_path / "pod-token"
     token_file.write_text(workload.get_token() + "\n")
     agent = make_agent(workload.auth, name=f"pod-{workload.namespace}")
-    agent.process.environment["KUBERNETES_TOKEN_PATH"] = str(token_file)
-    config = agent.configure(
-        teleport={
-            "join_params": {"method": "kubernetes", "token_name": workload.token_name},
-            "ca_pin": workload.auth.get_pin(),
-            "auth_server": str(workload.auth.address),
-            "data_dir": str(agent.data_dir),
-            "nodename": agent.name,
-            "diag_addr": str(agent.process.diag),
-        },
-        ssh_service={"enabled": "no"},
-        proxy_service={"enabled": "no"},
-        app_service={"enabled": "yes", "apps": [{"name": "demo", "uri": "http://localhost:80"}]},
-    )
-    agent.start(f"--config={config}").wait_until_ready()
-    workload.auth.wait_for_record(agent.name, "app_server")
+    workload.start_agent(agent, token_file)
     assert token_file.read_text().strip() not in (agent.folder / "agent.log").read_text()
 
 
