@@ -254,7 +254,7 @@ class Incoming:
 
 
 def _join_fields(fields: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
-    """Return the headers by name; one that is repeated becomes a list, which nobody takes where one value must stand."""
+    """Return the headers by name; what is repeated becomes a list, which nobody takes where one value must stand."""
     joined: dict[str, str] = {}
     for raw_name, raw_value in fields:
         name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")

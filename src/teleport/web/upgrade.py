@@ -24,7 +24,7 @@ def check_websocket(head: RequestHead) -> str:
     if head.method != "GET":
         raise MalformedRequest("this path takes GET only", HTTPStatus.METHOD_NOT_ALLOWED, (("Allow", "GET"),))
     if "websocket" not in _list_tokens(head, "upgrade") or "upgrade" not in _list_tokens(head, "connection"):
-        headers = (("Upgrade", "websocket"), ("Connection", "Upgrade"))
+        headers = (("Upgrade", "websocket"),)
         raise MalformedRequest("this path is a WebSocket's", HTTPStatus.UPGRADE_REQUIRED, headers)
     if head.content_length or "transfer-encoding" in fields:
         raise MalformedRequest("a WebSocket's handshake has no body")

@@ -68,8 +68,8 @@ def start(invocation: Invocation, /, *, debug: bool, **flags: Any) -> None:  # n
 
 
 def _choose_loop(settings: Settings) -> Callable[[], asyncio.AbstractEventLoop]:
-    """Serve thousands of connections on uvloop; an agent has one, and does without uvloop's three megabytes."""
-    if not settings.auth.enabled:
+    """Serve thousands of connections on uvloop; an agent has few, and does without uvloop's three megabytes."""
+    if not (settings.auth.enabled or settings.is_proxy):
         return asyncio.new_event_loop
     import uvloop  # noqa: PLC0415 - see above
 
