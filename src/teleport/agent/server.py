@@ -10,7 +10,7 @@ from typing import TypeVar
 from teleport.agent.backoff import Backoff, sleep_about
 from teleport.agent.heartbeat import Heartbeat
 from teleport.agent.identity import AgentState, Joined, Keys, build_joined, generate_keys
-from teleport.agent.joining import Joiner, VersionRefused, explain_failure
+from teleport.agent.joining import Joiner, choose_version, explain_failure
 from teleport.agent.membership import Membership
 from teleport.agent.running import MemberHost, keep_running
 from teleport.agent.services import Service
@@ -29,6 +29,7 @@ from teleport.errors import (
     TeleportError,
     TrustError,
     Unavailable,
+    VersionRefused,
 )
 from teleport.pki.leaf import parse_leaf
 from teleport.resources.address import Address
@@ -93,7 +94,7 @@ class Agent:
 
         Raises:
             BadParameter: there is no identity from before, and nothing to join with.
-            VersionRefused: auth is too old for this agent.
+            VersionRefused: auth is too old or too new for this agent.
             StorageError: the state cannot be read or written.
         """
         joined = await self._obtain_identity()
@@ -113,7 +114,8 @@ class Agent:
         membership = Membership(
             joined, states=self._states, hostname=self._settings.nodename, is_new=self._has_joined_now
         )
-        async with open_client(self._address, membership.trust) as client:
+        version = choose_version(self._settings)
+        async with open_client(self._address, membership.trust, version=version) as client:
             self._heartbeat = heartbeat = Heartbeat(
                 client=client,
                 hostname=self._settings.nodename,
