@@ -12,6 +12,7 @@ from teleport.config.value_file import read_regular_file
 from teleport.errors import BadParameter, NotFound, StorageError, TeleportError
 from teleport.pki.web_certificate import WebCertificate, create_self_signed, read_web_certificate
 from teleport.private_file import write_private_file
+from teleport.web.tls import build_server_context
 
 SELF_SIGNED_FILE = "web.pem"
 MAX_FILE_BYTES = 256 * 1024
@@ -22,6 +23,8 @@ RENEWAL = timedelta(days=30)
 BACKDATE = timedelta(minutes=1)
 LOOK_PERIOD = timedelta(hours=1)
 """How often the end of a certificate is looked at where files are not."""
+
+_CERTIFICATE = "-----BEGIN CERTIFICATE-----"
 
 logger = logging.getLogger(__name__)
 
@@ -76,7 +79,6 @@ class WebCertificates:
             now = self._look()
             if now == seen and not problem:
                 continue
-            seen = now
             try:
                 use(self.load())
             except TeleportError as error:
@@ -87,6 +89,7 @@ class WebCertificates:
                 logger.info("the web certificates have been read anew")
                 report(None)
                 problem = ""
+            seen = now if self._settings.keypairs else self._look()
 
     @property
     def _period(self) -> float:
@@ -111,8 +114,9 @@ class WebCertificates:
             raise BadParameter(error.message) from error
         try:
             certificate = read_web_certificate(chain, key)
+            build_server_context(certificate_pem_chain=chain, private_key_pem=key, client_ca_pems=())
         except BadParameter as error:
-            raise BadParameter(f"{files.cert_file}: {error.message}") from error
+            raise BadParameter(f"{files.cert_file} and {files.key_file}: {error.message}") from error
         if certificate.not_after <= self._clock.now():
             logger.warning("the web certificate %s has expired; browsers refuse it", files.cert_file)
         return certificate
@@ -121,8 +125,8 @@ class WebCertificates:
         """Return the one that was made before, if it is there and good for a while."""
         try:
             text = read_regular_file(self._path, MAX_FILE_BYTES)
-            key, _, chain = text.partition("\n\n")
-            certificate = read_web_certificate(chain, key)
+            begin = text.find(_CERTIFICATE)
+            certificate = read_web_certificate(text[begin:], text[:begin])
         except (NotFound, BadParameter):
             return None
         is_good = certificate.not_after - self._clock.now() > RENEWAL and set(certificate.names) >= set(self._names)
@@ -133,7 +137,7 @@ class WebCertificates:
         certificate = create_self_signed(self._names, not_before=now - BACKDATE, not_after=now + LIFE)
         try:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            write_private_file(self._path, f"{certificate.key_pem.strip()}\n\n{certificate.chain_pem}".encode("ascii"))
+            write_private_file(self._path, (certificate.key_pem + certificate.chain_pem).encode("ascii"))
         except OSError as error:
             raise StorageError(f"cannot keep the web certificate in {self._path}: {error.strerror}") from error
         return certificate
