@@ -10,6 +10,8 @@ from support.operator_cluster import Objects, find_token
 from support.operator_specs import build_spec
 from support.processes import wait_until
 from teleport.resources.model import render_time
+from teleport_operator.declaration import FINALIZER
+from teleport_operator.status import OURS
 
 pytestmark = pytest.mark.usefixtures("operator")
 
@@ -26,6 +28,15 @@ def test_an_object_becomes_a_token(objects: Objects, auth: AuthServer, name: str
     assert objects.find_condition(name, "Active")["reason"] == "InStore"
     assert objects.find_condition(name, "TeleportResourceOwned")["reason"] == "NewResource"
     objects.wait_for_event(name, "Normal", "Created")
+
+
+def test_an_object_gets_a_status_and_a_finalizer_and_nothing_else(objects: Objects, name: str) -> None:
+    before = objects.apply(name, build_spec())
+    after = objects.wait_for(name, "Synced")
+    assert after["metadata"]["finalizers"] == [FINALIZER]
+    assert after["metadata"].get("annotations") == before["metadata"].get("annotations")
+    assert after["spec"] == before["spec"]
+    assert set(after["status"]) <= OURS
 
 
 def test_an_edit_reaches_the_token(objects: Objects, auth: AuthServer, name: str) -> None:
