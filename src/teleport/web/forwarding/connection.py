@@ -1,0 +1,564 @@
+"""A client's connection whose requests are forwarded: what a request becomes, and when its connection ends."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from datetime import timedelta
+from http import HTTPStatus
+from typing import cast
+
+from teleport.clock import Clock
+from teleport.errors import ConnectionFailed, TeleportError
+from teleport.web.call import Peer, Reply
+from teleport.web.errors import MalformedRequest, build_error_reply
+from teleport.web.forwarding.body import BadBody, Body, build_body
+from teleport.web.forwarding.deadline import Deadline
+from teleport.web.forwarding.destination import (
+    Chooser,
+    Chosen,
+    Destination,
+    ErrorPage,
+    Upstream,
+    build_plain_error,
+    build_refusal,
+    report_trouble,
+)
+from teleport.web.forwarding.head import END, NO_BODY, RequestHead, parse_request_head
+from teleport.web.forwarding.kept import KeptConnections
+from teleport.web.forwarding.limits import ForwardingLimits
+from teleport.web.forwarding.plan import HeaderPlan
+from teleport.web.forwarding.upstream import UpstreamConnection, end_writing, write_parts
+from teleport.web.wire import render_head
+
+_LOGGER = logging.getLogger(__name__)
+
+LINGER = timedelta(seconds=1)
+"""For so long the rest of a body that nobody wants is thrown away, so that the client gets to see the answer."""
+
+
+class ForwardingConnection(asyncio.Protocol):
+    """A connection with a client; its first request's host is its only one.
+
+    Args:
+        chooser: decides about each request.
+        peer: who is at the other end.
+        limits: deadlines, and bounds of heads.
+        clock: dates the answers that are made here.
+        on_closed: is called once, when the connection is gone.
+        build_error: makes the answers that say that an application cannot be reached.
+    """
+
+    __slots__ = (
+        "_answer_begun",
+        "_body",
+        "_build_error",
+        "_chooser",
+        "_clock",
+        "_deadline",
+        "_draining",
+        "_ended",
+        "_head",
+        "_held",
+        "_host",
+        "_is_last",
+        "_keep_alive",
+        "_kept",
+        "_limits",
+        "_on_closed",
+        "_received",
+        "_relay_ended",
+        "_relaying",
+        "_task",
+        "_transport",
+        "_upstream",
+        "_waiters",
+        "_writing_paused",
+        "peer",
+    )
+
+    def __init__(
+        self,
+        chooser: Chooser,
+        *,
+        peer: Peer,
+        limits: ForwardingLimits,
+        clock: Clock,
+        on_closed: Callable[[], None],
+        build_error: ErrorPage = build_plain_error,
+    ) -> None:
+        self.peer = peer
+        self._chooser = chooser
+        self._limits = limits
+        self._clock = clock
+        self._on_closed = on_closed
+        self._build_error = build_error
+        self._deadline = Deadline()
+        self._kept = KeptConnections()
+        self._transport: asyncio.Transport | None = None
+        self._received = b""
+        """What came and is not yet sent on; while it is held, reading is paused."""
+        self._host = b""
+        self._head: RequestHead | None = None
+        """The request that is being answered."""
+        self._body: Body | None = None
+        """What is missing of it, or nothing."""
+        self._upstream: UpstreamConnection | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._waiters: list[asyncio.Future[None]] = []
+        self._keep_alive = self._answer_begun = False
+        self._is_last = self._ended = self._draining = False
+        self._relaying = self._relay_ended = False
+        self._held = self._writing_paused = False
+
+    @property
+    def is_busy(self) -> bool:
+        """Return whether a request is being answered, or both sides speak another protocol."""
+        return self._head is not None
+
+    def finish(self) -> None:
+        """Close the connection when the present request is answered."""
+        self._is_last = True
+        if self._head is None and not self._draining:
+            self._close()
+
+    async def wait_until_answered(self) -> None:
+        """Return when no request is being answered."""
+        while self._head is not None:
+            waiter = asyncio.get_running_loop().create_future()
+            self._waiters.append(waiter)
+            await waiter
+
+    def abort(self) -> None:
+        """Cut the connection, whatever is spoken on it."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Wait for the first request."""
+        self._transport = cast("asyncio.Transport", transport)
+        self._deadline.set(self._limits.idle, self._close)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Let go of everything; an application learns that nobody waits for its answer any more."""
+        self._transport = None
+        self._deadline.cancel()
+        if self._task is not None:
+            self._task.cancel()
+        upstream, self._upstream = self._upstream, None
+        if upstream is not None:
+            if self._relaying and exc is None:
+                upstream.close()
+            else:
+                upstream.abort()
+        self._kept.close()
+        self._received = b""
+        self._forget_request()
+        self._on_closed()
+
+    def eof_received(self) -> bool:
+        """Answer what was asked, and then close; a body that ends too early is nothing that an application gets."""
+        transport = self._transport
+        if transport is None:
+            return False
+        if self._relaying and self._upstream is not None:
+            self._upstream.end_writing()
+            return self._end_relay_half() and transport.can_write_eof()
+        self._ended = True
+        return self._head is not None and self._body is None and transport.can_write_eof()
+
+    def pause_writing(self) -> None:
+        """Hold the answer back; a client that reads nothing for long is cut."""
+        self._writing_paused = True
+        if self._upstream is not None:
+            self._upstream.hold_answer()
+        if not self._relaying:
+            self._deadline.set(self._limits.stall, self.abort)
+
+    def resume_writing(self) -> None:
+        """Go on."""
+        self._writing_paused = False
+        if self._upstream is not None:
+            self._upstream.release_answer()
+        if self._transport is not None and not self._transport.is_closing() and not self._draining:
+            self._expect_progress()
+            self._go_on()
+
+    def data_received(self, data: bytes) -> None:
+        """Send on what belongs to the present request; what comes before its turn is read once, and then held."""
+        if self._relaying and self._upstream is not None:
+            self._upstream.write((data,))
+        elif self._draining or self._transport is None or self._transport.is_closing():
+            return
+        elif self._body is not None and self._upstream is not None:
+            self._pass_body(self._upstream, self._body, data)
+        else:
+            self._received = self._received + data if self._received else data
+            if self._head is not None or self._writing_paused:
+                self._hold()
+            else:
+                self._go_on()
+
+    # What the application's side tells.
+
+    def begin_answer(self) -> bool:
+        """Note that an answer is there; it is the last one if the request is not complete."""
+        head = self._head
+        self._answer_begun = True
+        self._keep_alive = head is not None and head.keep_alive and self._body is None and not self._is_last
+        self._expect_progress()
+        return self._keep_alive
+
+    def write(self, parts: Sequence[bytes]) -> None:
+        """Send to the client."""
+        if self._transport is not None and not self._transport.is_closing():
+            write_parts(self._transport, parts)
+
+    def end_answer(self, status: int, *, reusable: bool) -> None:
+        """Keep the application's connection, if it can be, and read the next request."""
+        upstream, self._upstream = self._upstream, None
+        self._log(status, upstream)
+        if upstream is not None:
+            if not reusable or self._body is not None:
+                upstream.abort()
+            elif self._transport is not None:
+                self._kept.keep(upstream)
+        self._settle()
+        self._go_on()
+
+    def fail(self, error: ConnectionFailed) -> None:
+        """Answer that there is no answer; of one that has begun the rest is missing, and the framing shows it."""
+        self._upstream = None
+        if self._relaying:
+            self._forget_request()
+            self._close()
+            return
+        if not self._answer_begun:
+            self._reply(self._report("the application does not answer", error))
+            self._go_on()
+            return
+        _LOGGER.debug("an answer was cut short: %s", error.message)
+        if self._head is not None and self._head.is_current:
+            self._forget_request()
+            self._close()
+        else:
+            self.abort()
+
+    def begin_relay(self) -> None:
+        """Pass bytes from now on."""
+        self._relaying = True
+        self._deadline.clear()
+        received, self._received = self._received, b""
+        self._release()
+        if self._upstream is not None and received:
+            self._upstream.write((received,))
+        if self._upstream is not None and self._upstream.is_behind:
+            self._hold()
+
+    def end_relay(self) -> None:
+        """Tell the client that the application sends nothing more."""
+        if self._transport is not None and not self._transport.is_closing():
+            end_writing(self._transport)
+            self._end_relay_half()
+
+    def hold_upload(self) -> None:
+        """Read no more, and give the application time."""
+        self._hold()
+        if not (self._relaying or self._answer_begun):
+            self._deadline.set(self._limits.answer, self._give_up)
+
+    def release_upload(self) -> None:
+        """Read on."""
+        if self._relaying or self._body is not None:
+            self._release()
+            self._expect_progress()
+
+    # Requests, one after another.
+
+    def _read_requests(self) -> None:
+        """Begin with all requests that are there and can be answered at once, and with the next one after them."""
+        while self._received and self._head is None and self._is_able and self._read_request():
+            pass
+
+    @property
+    def _is_able(self) -> bool:
+        """Return whether another answer can be written."""
+        closing = self._transport is None or self._transport.is_closing()
+        return not (closing or self._writing_paused or self._draining)
+
+    def _read_request(self) -> bool:
+        """Begin with a request; return whether its head was complete."""
+        received = self._received.removeprefix(b"\r\n")  # as RFC 9112, 2.2, allows before a request
+        end = received.find(END) + len(END)
+        if end < len(END) or end > self._limits.max_head:
+            self._await_head(received)
+            return False
+        self._received = received[end:]
+        try:
+            head = parse_request_head(received[:end], self._limits.max_fields)
+            self._check_host(head)
+        except MalformedRequest as error:
+            self._refuse(error)
+            return False
+        self._begin(head)
+        return True
+
+    def _await_head(self, received: bytes) -> None:
+        """Wait for the rest of a head, if something sound can still become of it."""
+        if self._received and len(received) <= self._limits.max_head and not self._deadline.is_for(self._refuse_late):
+            self._deadline.set(self._limits.head, self._refuse_late)
+        self._received = received
+        if len(received) > self._limits.max_head:
+            self._refuse(MalformedRequest("the headers are too long", HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE))
+        elif received.count(b"\n") != received.count(b"\r\n"):
+            self._refuse(MalformedRequest("the request is not well-formed HTTP/1.1"))
+        elif self._ended:
+            self._close()
+
+    def _check_host(self, head: RequestHead) -> None:
+        """Hold a connection to the host of its first request, for which it was given to us."""
+        if not self._host:
+            self._host = head.host.lower()
+        elif head.host.lower() != self._host:
+            raise MalformedRequest("this connection is for another host", HTTPStatus.MISDIRECTED_REQUEST)
+
+    def _begin(self, head: RequestHead) -> None:
+        self._head = head
+        self._deadline.clear()
+        if head.body > 0 or head.body < NO_BODY:
+            self._body = build_body(head.body, in_chunks=True)
+        try:
+            chosen = self._chooser(head, self.peer)
+        except Exception as error:  # noqa: BLE001 - the border: whatever it is becomes a status
+            chosen = build_refusal(error, self._build_error)
+        if isinstance(chosen, Reply):
+            self._reply(chosen)
+        elif isinstance(chosen, Destination):
+            kept = self._kept.take(chosen)
+            if kept is not None:
+                self._send(kept, chosen.plan)
+            else:
+                self._task = asyncio.create_task(self._connect(chosen))
+        else:
+            self._task = asyncio.create_task(self._follow(chosen))
+
+    async def _follow(self, choosing: Awaitable[Chosen]) -> None:
+        """Wait for the chooser, and do what it says."""
+        try:
+            chosen = await choosing
+        except Exception as error:  # noqa: BLE001 - the border: whatever it is becomes a status
+            chosen = build_refusal(error, self._build_error)
+        if isinstance(chosen, Destination):
+            kept = self._kept.take(chosen)
+            if kept is None:
+                await self._connect(chosen)
+                return
+            self._task = None
+            self._send(kept, chosen.plan)
+        else:
+            self._task = None
+            self._reply(chosen)
+            self._go_on()
+
+    async def _connect(self, destination: Destination) -> None:
+        """Send the request to the first of the upstreams that can be reached."""
+        cause: Exception | None = None
+        for upstream in destination.upstreams:
+            try:
+                connection = await self._open(upstream)
+            except (TeleportError, OSError) as error:
+                _LOGGER.debug("upstream %s cannot be reached: %s", upstream.key, type(error).__name__)
+                cause = error
+            except Exception as error:  # noqa: BLE001 - the border: whatever it is becomes a status
+                cause = error
+                break
+            else:
+                self._task = None
+                self._send(connection, destination.plan)
+                return
+        self._task = None
+        self._reply(self._report("the application cannot be reached", cause))
+        self._go_on()
+
+    async def _open(self, upstream: Upstream) -> UpstreamConnection:
+        connection = UpstreamConnection(upstream.key, limits=self._limits, on_lost=self._kept.forget)
+        try:
+            async with asyncio.timeout(self._limits.connect.total_seconds()):
+                await upstream.open(lambda: connection)
+        except BaseException:
+            connection.abort()
+            raise
+        if not connection.is_open:
+            raise ConnectionFailed("the connection broke at once")
+        return connection
+
+    def _send(self, upstream: UpstreamConnection, plan: HeaderPlan) -> None:
+        """Send the request as far as it is there, and read on."""
+        self._upstream = upstream
+        parts: Sequence[bytes] = ()
+        if self._body is not None and self._received:
+            received, self._received = self._received, b""
+            try:
+                parts = self._take_body(self._body, received)
+            except BadBody as error:
+                upstream.close()
+                self._upstream = None
+                self._refuse(MalformedRequest(error.message))
+                return
+        if self._body is not None:
+            self._release()
+        self._expect_progress()
+        upstream.send_request(self, cast("RequestHead", self._head), plan, parts)
+        if self._writing_paused:
+            upstream.hold_answer()
+
+    def _take_body(self, body: Body, data: bytes) -> Sequence[bytes]:
+        """Return what is sent on of received bytes, and keep what belongs to the next request."""
+        parts, rest = body.take(data)
+        if body.is_done:
+            self._body = None
+            if rest:
+                self._received = rest
+                self._hold()
+        return parts
+
+    def _pass_body(self, upstream: UpstreamConnection, body: Body, data: bytes) -> None:
+        try:
+            parts = self._take_body(body, data)
+        except BadBody as error:
+            upstream.abort()
+            self._upstream = None
+            self._refuse(MalformedRequest(error.message))
+            return
+        self._expect_progress()
+        if parts:
+            upstream.write(parts)
+
+    # The ends of answers and of connections.
+
+    def _report(self, message: str, cause: Exception | None) -> Reply:
+        return report_trouble(HTTPStatus.BAD_GATEWAY, message, cause, self._build_error)
+
+    def _reply(self, reply: Reply) -> None:
+        """Answer the present request; what is missing of it is not worth waiting for."""
+        head = cast("RequestHead", self._head)
+        self._log(reply.status, None)
+        if self._body is not None and self._received:
+            received, self._received = self._received, b""
+            with suppress(BadBody):
+                self._take_body(self._body, received)
+        self._keep_alive = head.keep_alive and self._body is None and not self._is_last
+        now = int(self._clock.now().timestamp())
+        rendered = render_head(reply, keep_alive=self._keep_alive, now=now)
+        self.write((rendered,) if head.method == b"HEAD" else (rendered, reply.body))
+        self._settle()
+
+    def _refuse(self, error: MalformedRequest) -> None:
+        """Answer what is no request, as the last thing on this connection."""
+        if self._answer_begun:
+            self._forget_request()
+            self.abort()
+            return
+        reply = build_error_reply(error)
+        self._log(reply.status, None)
+        rendered = render_head(reply, keep_alive=False, now=int(self._clock.now().timestamp()))
+        self.write((rendered, reply.body))
+        self._forget_request()
+        self._linger()
+
+    def _settle(self) -> None:
+        """Leave the request behind."""
+        unread, keep_alive = self._body is not None, self._keep_alive and not self._is_last
+        self._forget_request()
+        if unread:
+            self._linger()
+        elif not keep_alive:
+            self._close()
+
+    def _forget_request(self) -> None:
+        self._head = self._body = None
+        self._answer_begun = self._keep_alive = False
+        waiters, self._waiters = self._waiters, []
+        for waiter in waiters:
+            if not waiter.done():  # its caller was cancelled
+                waiter.set_result(None)
+
+    def _go_on(self) -> None:
+        """Read the requests that are there, and wait for the next one if nothing else is due."""
+        self._read_requests()
+        if self._head is not None or not self._is_able:
+            return
+        if self._ended:
+            self._close()
+            return
+        if not self._received:
+            self._deadline.set(self._limits.idle, self._close)
+        self._release()
+
+    def _linger(self) -> None:
+        """Let the client see the answer before the connection is closed on what it still sends."""
+        self._draining = True
+        self._received = b""
+        self._release()
+        self._deadline.set(LINGER, self._close)
+
+    def _close(self) -> None:
+        """Close when all is sent, and cut what is not sent in time."""
+        if self._transport is not None:
+            self._transport.close()
+            self._deadline.set(self._limits.stall, self.abort)
+
+    def _end_relay_half(self) -> bool:
+        """Note that one direction has ended; return whether the other one has not, and close both otherwise."""
+        if not self._relay_ended:
+            self._relay_ended = True
+            return True
+        upstream, self._upstream = self._upstream, None
+        if upstream is not None:
+            upstream.close()
+        self._forget_request()
+        self._close()
+        return False
+
+    def _expect_progress(self) -> None:
+        """Set the deadline for what is due next."""
+        if self._head is None or self._relaying or self._writing_paused:
+            return
+        if self._body is not None:
+            self._deadline.set(self._limits.stall, self._refuse_late)
+        elif not self._answer_begun:
+            self._deadline.set(self._limits.answer, self._give_up)
+        else:
+            self._deadline.clear()
+
+    def _refuse_late(self) -> None:
+        """End a request of which the rest does not come."""
+        upstream, self._upstream = self._upstream, None
+        if upstream is not None:
+            upstream.abort()
+        self._refuse(MalformedRequest("the request did not arrive in time", HTTPStatus.REQUEST_TIMEOUT))
+
+    def _give_up(self) -> None:
+        """End a request that the application does not answer."""
+        upstream, self._upstream = self._upstream, None
+        if upstream is not None:
+            upstream.abort()
+        status, message = HTTPStatus.GATEWAY_TIMEOUT, "the application did not answer in time"
+        self._reply(report_trouble(status, message, None, self._build_error))
+        self._go_on()
+
+    def _hold(self) -> None:
+        if not self._held and self._transport is not None and not self._transport.is_closing():
+            self._held = True
+            self._transport.pause_reading()
+
+    def _release(self) -> None:
+        if self._held and self._transport is not None and not self._transport.is_closing():
+            self._held = False
+            self._transport.resume_reading()
+
+    def _log(self, status: int, upstream: UpstreamConnection | None) -> None:
+        if _LOGGER.isEnabledFor(logging.DEBUG):
+            method = self._head.method.decode() if self._head is not None else "a refused request"
+            where = upstream.key if upstream is not None else "here"
+            _LOGGER.debug("%s %d by %s for %s", method, status, where, self.peer.remote_addr)
