@@ -206,7 +206,9 @@ class UpstreamConnection(asyncio.Protocol):
         elif self._relaying:
             client.write((data,))
         elif self._body is not None:
-            self._pass_body(client, self._body, data, [])
+            taken = self._take(self._body, data)
+            if taken is not None:
+                self._send_on(client, self._body, taken[0], rest=taken[1])
         else:
             self._received = self._received + data if self._received else data
             self._read_heads(client)
@@ -239,11 +241,14 @@ class UpstreamConnection(asyncio.Protocol):
             elif request.is_current:
                 client.write((plan.render_answer(head, request, keep_alive=True),))
         else:
-            rendered = plan.render_answer(head, request, keep_alive=client.begin_answer())
-            self._answer = head
-            self._body = build_body(head.body, in_chunks=request.is_current)
+            body = build_body(head.body, in_chunks=request.is_current)
             received, self._received = self._received, b""
-            self._pass_body(client, self._body, received, [rendered])
+            taken = self._take(body, received)
+            if taken is None:
+                return
+            self._answer, self._body = head, body
+            rendered = plan.render_answer(head, request, keep_alive=client.begin_answer())
+            self._send_on(client, body, [rendered, *taken[0]], rest=taken[1])
 
     def _switch(self, client: Client, head: AnswerHead, request: RequestHead) -> None:
         """Become a relay, if that was asked for; whatever else an application says, a connection stays HTTP."""
@@ -256,16 +261,17 @@ class UpstreamConnection(asyncio.Protocol):
         client.write((rendered, received))
         client.begin_relay()
 
-    def _pass_body(self, client: Client, body: Body, data: bytes, parts: list[bytes]) -> None:
-        """Send on what belongs to the answer, after the parts that are due before it."""
-        rest = data
-        if not body.is_done and data:
-            try:
-                taken, rest = body.take(data)
-            except BadBody as error:
-                self._fail(error.message)
-                return
-            parts.extend(taken)
+    def _take(self, body: Body, data: bytes) -> tuple[Sequence[bytes], bytes] | None:
+        """Return what is sent on of received bytes, and what comes after the answer; nothing if it is no answer."""
+        if body.is_done or not data:
+            return (), data
+        try:
+            return body.take(data)
+        except BadBody as error:
+            self._fail(error.message)
+            return None
+
+    def _send_on(self, client: Client, body: Body, parts: Sequence[bytes], *, rest: bytes) -> None:
         if parts:
             client.write(parts)
         if body.is_done:
