@@ -9,26 +9,28 @@ from http import HTTPStatus
 from typing import cast
 
 from teleport.clock import Clock
-from teleport.errors import ConnectionFailed, TeleportError
+from teleport.errors import ConnectionFailed
 from teleport.web.call import Peer, Reply
 from teleport.web.errors import MalformedRequest, build_error_reply
 from teleport.web.forwarding.body import BadBody, Body, build_body
+from teleport.web.forwarding.channel import Channel
 from teleport.web.forwarding.deadline import Deadline
 from teleport.web.forwarding.destination import (
     Chooser,
     Chosen,
     Destination,
     ErrorPage,
-    Upstream,
     build_plain_error,
     build_refusal,
     report_trouble,
 )
-from teleport.web.forwarding.head import END, NO_BODY, RequestHead, parse_request_head
+from teleport.web.forwarding.head import NO_BODY, RequestHead
 from teleport.web.forwarding.kept import KeptConnections
 from teleport.web.forwarding.limits import ForwardingLimits
+from teleport.web.forwarding.opening import open_upstream
 from teleport.web.forwarding.plan import HeaderPlan
-from teleport.web.forwarding.upstream import UpstreamConnection, end_writing, write_parts
+from teleport.web.forwarding.request_reader import RequestReader
+from teleport.web.forwarding.upstream import UpstreamConnection
 from teleport.web.wire import render_head
 
 _LOGGER = logging.getLogger(__name__)
@@ -53,24 +55,22 @@ class ForwardingConnection(asyncio.Protocol):
         "_answer_begun",
         "_body",
         "_build_error",
+        "_channel",
         "_chooser",
         "_clock",
         "_deadline",
         "_draining",
         "_ended",
         "_head",
-        "_held",
-        "_host",
         "_is_last",
         "_keep_alive",
         "_kept",
         "_limits",
         "_on_closed",
-        "_received",
+        "_reader",
         "_relay_ended",
         "_relaying",
         "_task",
-        "_transport",
         "_upstream",
         "_waiters",
         "_writing_paused",
@@ -95,10 +95,8 @@ class ForwardingConnection(asyncio.Protocol):
         self._build_error = build_error
         self._deadline = Deadline()
         self._kept = KeptConnections()
-        self._transport: asyncio.Transport | None = None
-        self._received = b""
-        """What came and is not yet sent on; while it is held, reading is paused."""
-        self._host = b""
+        self._channel = Channel()
+        self._reader = RequestReader(limits)
         self._head: RequestHead | None = None
         """The request that is being answered."""
         self._body: Body | None = None
@@ -109,7 +107,7 @@ class ForwardingConnection(asyncio.Protocol):
         self._keep_alive = self._answer_begun = False
         self._is_last = self._ended = self._draining = False
         self._relaying = self._relay_ended = False
-        self._held = self._writing_paused = False
+        self._writing_paused = False
 
     @property
     def is_busy(self) -> bool:
@@ -131,17 +129,16 @@ class ForwardingConnection(asyncio.Protocol):
 
     def abort(self) -> None:
         """Cut the connection, whatever is spoken on it."""
-        if self._transport is not None:
-            self._transport.abort()
+        self._channel.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Wait for the first request."""
-        self._transport = cast("asyncio.Transport", transport)
+        self._channel.attach(cast("asyncio.Transport", transport))
         self._deadline.set(self._limits.idle, self._close)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Let go of everything; an application learns that nobody waits for its answer any more."""
-        self._transport = None
+        self._channel.detach()
         self._deadline.cancel()
         if self._task is not None:
             self._task.cancel()
@@ -152,20 +149,17 @@ class ForwardingConnection(asyncio.Protocol):
             else:
                 upstream.abort()
         self._kept.close()
-        self._received = b""
+        self._reader.take_received()
         self._forget_request()
         self._on_closed()
 
     def eof_received(self) -> bool:
         """Answer what was asked, and then close; a body that ends too early is nothing that an application gets."""
-        transport = self._transport
-        if transport is None:
-            return False
         if self._relaying and self._upstream is not None:
             self._upstream.end_writing()
-            return self._end_relay_half() and transport.can_write_eof()
+            return self._end_relay_half() and self._channel.can_half_close
         self._ended = True
-        return self._head is not None and self._body is None and transport.can_write_eof()
+        return self._head is not None and self._body is None and self._channel.can_half_close
 
     def pause_writing(self) -> None:
         """Hold the answer back; a client that reads nothing for long is cut."""
@@ -180,7 +174,7 @@ class ForwardingConnection(asyncio.Protocol):
         self._writing_paused = False
         if self._upstream is not None:
             self._upstream.release_answer()
-        if self._transport is not None and not self._transport.is_closing() and not self._draining:
+        if self._channel.is_open and not self._draining:
             self._expect_progress()
             self._go_on()
 
@@ -188,14 +182,14 @@ class ForwardingConnection(asyncio.Protocol):
         """Send on what belongs to the present request; what comes before its turn is read once, and then held."""
         if self._relaying and self._upstream is not None:
             self._upstream.write((data,))
-        elif self._draining or self._transport is None or self._transport.is_closing():
+        elif self._draining or not self._channel.is_open:
             return
         elif self._body is not None and self._upstream is not None:
             self._pass_body(self._upstream, self._body, data)
         else:
-            self._received = self._received + data if self._received else data
+            self._reader.add(data)
             if self._head is not None or self._writing_paused:
-                self._hold()
+                self._channel.hold()
             else:
                 self._go_on()
 
@@ -211,8 +205,7 @@ class ForwardingConnection(asyncio.Protocol):
 
     def write(self, parts: Sequence[bytes]) -> None:
         """Send to the client."""
-        if self._transport is not None and not self._transport.is_closing():
-            write_parts(self._transport, parts)
+        self._channel.write(parts)
 
     def end_answer(self, status: int, *, reusable: bool) -> None:
         """Keep the application's connection, if it can be, and read the next request."""
@@ -221,8 +214,10 @@ class ForwardingConnection(asyncio.Protocol):
         if upstream is not None:
             if not reusable or self._body is not None:
                 upstream.abort()
-            elif self._transport is not None:
+            elif self._channel.is_open:
                 self._kept.keep(upstream)
+            else:
+                upstream.close()
         self._settle()
         self._go_on()
 
@@ -248,79 +243,56 @@ class ForwardingConnection(asyncio.Protocol):
         """Pass bytes from now on."""
         self._relaying = True
         self._deadline.clear()
-        received, self._received = self._received, b""
-        self._release()
+        received = self._reader.take_received()
+        self._channel.release()
         if self._upstream is not None and received:
             self._upstream.write((received,))
         if self._upstream is not None and self._upstream.is_behind:
-            self._hold()
+            self._channel.hold()
 
     def end_relay(self) -> None:
         """Tell the client that the application sends nothing more."""
-        if self._transport is not None and not self._transport.is_closing():
-            end_writing(self._transport)
-            self._end_relay_half()
+        self._channel.end_writing()
+        self._end_relay_half()
 
     def hold_upload(self) -> None:
         """Read no more, and give the application time."""
-        self._hold()
+        self._channel.hold()
         if not (self._relaying or self._answer_begun):
             self._deadline.set(self._limits.answer, self._give_up)
 
     def release_upload(self) -> None:
         """Read on."""
         if self._relaying or self._body is not None:
-            self._release()
+            self._channel.release()
             self._expect_progress()
 
     # Requests, one after another.
 
-    def _read_requests(self) -> None:
-        """Begin with all requests that are there and can be answered at once, and with the next one after them."""
-        while self._received and self._head is None and self._is_able and self._read_request():
-            pass
-
     @property
     def _is_able(self) -> bool:
         """Return whether another answer can be written."""
-        closing = self._transport is None or self._transport.is_closing()
-        return not (closing or self._writing_paused or self._draining)
+        return self._channel.is_open and not (self._writing_paused or self._draining)
 
-    def _read_request(self) -> bool:
-        """Begin with a request; return whether its head was complete."""
-        received = self._received.removeprefix(b"\r\n")  # as RFC 9112, 2.2, allows before a request
-        end = received.find(END) + len(END)
-        if end < len(END) or end > self._limits.max_head:
-            self._await_head(received)
-            return False
-        self._received = received[end:]
-        try:
-            head = parse_request_head(received[:end], self._limits.max_fields)
-            self._check_host(head)
-        except MalformedRequest as error:
-            self._refuse(error)
-            return False
-        self._begin(head)
-        return True
+    def _read_requests(self) -> None:
+        """Begin with all requests that are there and can be answered at once, and with the next one after them."""
+        while self._reader.received and self._head is None and self._is_able:
+            try:
+                head = self._reader.read()
+            except MalformedRequest as error:
+                self._refuse(error)
+                return
+            if head is None:
+                self._await_head()
+                return
+            self._begin(head)
 
-    def _await_head(self, received: bytes) -> None:
-        """Wait for the rest of a head, if something sound can still become of it."""
-        if self._received and len(received) <= self._limits.max_head and not self._deadline.is_for(self._refuse_late):
-            self._deadline.set(self._limits.head, self._refuse_late)
-        self._received = received
-        if len(received) > self._limits.max_head:
-            self._refuse(MalformedRequest("the headers are too long", HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE))
-        elif received.count(b"\n") != received.count(b"\r\n"):
-            self._refuse(MalformedRequest("the request is not well-formed HTTP/1.1"))
-        elif self._ended:
+    def _await_head(self) -> None:
+        """Wait for the rest of a head, for which there is one deadline however slowly it comes."""
+        if self._ended:
             self._close()
-
-    def _check_host(self, head: RequestHead) -> None:
-        """Hold a connection to the host of its first request, for which it was given to us."""
-        if not self._host:
-            self._host = head.host.lower()
-        elif head.host.lower() != self._host:
-            raise MalformedRequest("this connection is for another host", HTTPStatus.MISDIRECTED_REQUEST)
+        elif not self._deadline.is_for(self._refuse_late):
+            self._deadline.set(self._limits.head, self._refuse_late)
 
     def _begin(self, head: RequestHead) -> None:
         self._head = head
@@ -362,51 +334,30 @@ class ForwardingConnection(asyncio.Protocol):
 
     async def _connect(self, destination: Destination) -> None:
         """Send the request to the first of the upstreams that can be reached."""
-        cause: Exception | None = None
-        for upstream in destination.upstreams:
-            try:
-                connection = await self._open(upstream)
-            except (TeleportError, OSError) as error:
-                _LOGGER.debug("upstream %s cannot be reached: %s", upstream.key, type(error).__name__)
-                cause = error
-            except Exception as error:  # noqa: BLE001 - the border: whatever it is becomes a status
-                cause = error
-                break
-            else:
-                self._task = None
-                self._send(connection, destination.plan)
-                return
-        self._task = None
-        self._reply(self._report("the application cannot be reached", cause))
-        self._go_on()
-
-    async def _open(self, upstream: Upstream) -> UpstreamConnection:
-        connection = UpstreamConnection(upstream.key, limits=self._limits, on_lost=self._kept.forget)
         try:
-            async with asyncio.timeout(self._limits.connect.total_seconds()):
-                await upstream.open(lambda: connection)
-        except BaseException:
-            connection.abort()
-            raise
-        if not connection.is_open:
-            raise ConnectionFailed("the connection broke at once")
-        return connection
+            upstream = await open_upstream(destination, self._limits, self._kept.forget)
+        except Exception as error:  # noqa: BLE001 - the border: whatever it is becomes a status
+            self._task = None
+            self._reply(self._report("the application cannot be reached", error))
+            self._go_on()
+        else:
+            self._task = None
+            self._send(upstream, destination.plan)
 
     def _send(self, upstream: UpstreamConnection, plan: HeaderPlan) -> None:
         """Send the request as far as it is there, and read on."""
         self._upstream = upstream
         parts: Sequence[bytes] = ()
-        if self._body is not None and self._received:
-            received, self._received = self._received, b""
+        if self._body is not None and self._reader.received:
             try:
-                parts = self._take_body(self._body, received)
+                parts = self._take_body(self._body, self._reader.take_received())
             except BadBody as error:
                 upstream.close()
                 self._upstream = None
                 self._refuse(MalformedRequest(error.message))
                 return
         if self._body is not None:
-            self._release()
+            self._channel.release()
         self._expect_progress()
         upstream.send_request(self, cast("RequestHead", self._head), plan, parts)
         if self._writing_paused:
@@ -418,8 +369,8 @@ class ForwardingConnection(asyncio.Protocol):
         if body.is_done:
             self._body = None
             if rest:
-                self._received = rest
-                self._hold()
+                self._reader.add(rest)
+                self._channel.hold()
         return parts
 
     def _pass_body(self, upstream: UpstreamConnection, body: Body, data: bytes) -> None:
@@ -443,10 +394,9 @@ class ForwardingConnection(asyncio.Protocol):
         """Answer the present request; what is missing of it is not worth waiting for."""
         head = cast("RequestHead", self._head)
         self._log(reply.status, None)
-        if self._body is not None and self._received:
-            received, self._received = self._received, b""
+        if self._body is not None and self._reader.received:
             with suppress(BadBody):
-                self._take_body(self._body, received)
+                self._take_body(self._body, self._reader.take_received())
         self._keep_alive = head.keep_alive and self._body is None and not self._is_last
         now = int(self._clock.now().timestamp())
         rendered = render_head(reply, keep_alive=self._keep_alive, now=now)
@@ -491,21 +441,21 @@ class ForwardingConnection(asyncio.Protocol):
         if self._ended:
             self._close()
             return
-        if not self._received:
+        if not self._reader.received:
             self._deadline.set(self._limits.idle, self._close)
-        self._release()
+        self._channel.release()
 
     def _linger(self) -> None:
         """Let the client see the answer before the connection is closed on what it still sends."""
         self._draining = True
-        self._received = b""
-        self._release()
+        self._reader.take_received()
+        self._channel.release()
         self._deadline.set(LINGER, self._close)
 
     def _close(self) -> None:
         """Close when all is sent, and cut what is not sent in time."""
-        if self._transport is not None:
-            self._transport.close()
+        if self._channel.is_open:
+            self._channel.close()
             self._deadline.set(self._limits.stall, self.abort)
 
     def _end_relay_half(self) -> bool:
@@ -546,16 +496,6 @@ class ForwardingConnection(asyncio.Protocol):
         status, message = HTTPStatus.GATEWAY_TIMEOUT, "the application did not answer in time"
         self._reply(report_trouble(status, message, None, self._build_error))
         self._go_on()
-
-    def _hold(self) -> None:
-        if not self._held and self._transport is not None and not self._transport.is_closing():
-            self._held = True
-            self._transport.pause_reading()
-
-    def _release(self) -> None:
-        if self._held and self._transport is not None and not self._transport.is_closing():
-            self._held = False
-            self._transport.resume_reading()
 
     def _log(self, status: int, upstream: UpstreamConnection | None) -> None:
         if _LOGGER.isEnabledFor(logging.DEBUG):

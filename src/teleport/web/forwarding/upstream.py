@@ -7,14 +7,13 @@ from typing import Protocol, cast
 
 from teleport.errors import ConnectionFailed
 from teleport.web.forwarding.body import BadBody, Body, build_body
+from teleport.web.forwarding.channel import Channel
 from teleport.web.forwarding.head import END, UNTIL_CLOSE, AnswerHead, RequestHead, parse_answer_head
 from teleport.web.forwarding.limits import ForwardingLimits
 from teleport.web.forwarding.plan import HeaderPlan
 
 MAX_INTERIM = 16
 """Interim answers (1xx) to one request."""
-_JOINED = 64 * 1024
-"""Bytes up to which pieces are copied into one write; longer ones are cheaper apart."""
 
 
 class Client(Protocol):
@@ -65,6 +64,7 @@ class UpstreamConnection(asyncio.Protocol):
     __slots__ = (
         "_answer",
         "_body",
+        "_channel",
         "_client",
         "_idle_until",
         "_interim",
@@ -76,8 +76,7 @@ class UpstreamConnection(asyncio.Protocol):
         "_relaying",
         "_request",
         "_timer",
-        "_transport",
-        "_writing_paused",
+        "is_behind",
         "key",
     )
 
@@ -86,7 +85,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._limits = limits
         self._on_lost = on_lost
         self._loop = asyncio.get_running_loop()
-        self._transport: asyncio.Transport | None = None
+        self._channel = Channel()
         self._client: Client | None = None
         self._request: RequestHead | None = None
         self._plan: HeaderPlan | None = None
@@ -95,19 +94,15 @@ class UpstreamConnection(asyncio.Protocol):
         self._received = b""
         self._interim = 0
         self._relaying = False
-        self._writing_paused = False
+        self.is_behind = False
+        """The application reads more slowly than it is sent to."""
         self._idle_until = 0.0
         self._timer: asyncio.TimerHandle | None = None
 
     @property
     def is_open(self) -> bool:
         """Return whether a request can be sent."""
-        return self._transport is not None and not self._transport.is_closing()
-
-    @property
-    def is_behind(self) -> bool:
-        """Return whether the application reads more slowly than it is sent to."""
-        return self._writing_paused
+        return self._channel.is_open
 
     @property
     def is_fresh(self) -> bool:
@@ -119,28 +114,24 @@ class UpstreamConnection(asyncio.Protocol):
         self._client, self._request, self._plan = client, head, plan
         self._interim = 0
         self.write([plan.render_request(head), *parts])
-        if self._writing_paused:
+        if self.is_behind:
             client.hold_upload()
 
     def write(self, parts: Sequence[bytes]) -> None:
         """Send more of the body, or what the client says in another protocol."""
-        if self.is_open:
-            write_parts(cast("asyncio.Transport", self._transport), parts)
+        self._channel.write(parts)
 
     def end_writing(self) -> None:
         """Tell the application that the client sends nothing more in the other protocol."""
-        if self.is_open:
-            end_writing(cast("asyncio.Transport", self._transport))
+        self._channel.end_writing()
 
     def hold_answer(self) -> None:
         """Read no more of the answer: the client is behind."""
-        if self.is_open:
-            cast("asyncio.Transport", self._transport).pause_reading()
+        self._channel.hold()
 
     def release_answer(self) -> None:
         """Go on reading the answer."""
-        if self.is_open:
-            cast("asyncio.Transport", self._transport).resume_reading()
+        self._channel.release()
 
     def rest(self) -> None:
         """Wait for the next request, for as long as the limits say."""
@@ -151,25 +142,23 @@ class UpstreamConnection(asyncio.Protocol):
     def close(self) -> None:
         """Close when what was written has left; the client is told nothing more."""
         self._client = None
-        if self._transport is not None:
-            self._transport.close()
+        self._channel.close()
 
     def abort(self) -> None:
         """Cut the connection; the client is told nothing more."""
         self._client = None
-        if self._transport is not None:
-            self._transport.abort()
+        self._channel.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Wait for a request."""
-        self._transport = cast("asyncio.Transport", transport)
+        self._channel.attach(cast("asyncio.Transport", transport))
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell the client, if one waits."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self._transport = None
+        self._channel.detach()
         self._on_lost(self)
         if self._client is None:
             return
@@ -180,21 +169,21 @@ class UpstreamConnection(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """Note the end of an answer, or of one direction of another protocol."""
-        if self._client is None or self._transport is None:
+        if self._client is None:
             return False
-        can_write_eof = self._transport.can_write_eof()
+        can_half_close = self._channel.can_half_close
         self._meet_end(self._client)
-        return self._relaying and can_write_eof
+        return self._relaying and can_half_close
 
     def pause_writing(self) -> None:
         """Hold the client back."""
-        self._writing_paused = True
+        self.is_behind = True
         if self._client is not None:
             self._client.hold_upload()
 
     def resume_writing(self) -> None:
         """Let the client go on."""
-        self._writing_paused = False
+        self.is_behind = False
         if self._client is not None:
             self._client.release_upload()
 
@@ -309,21 +298,3 @@ class UpstreamConnection(asyncio.Protocol):
             self._timer = self._loop.call_at(self._idle_until, self._look_at_idleness)
         else:
             self.close()
-
-
-def write_parts(transport: asyncio.Transport, parts: Sequence[bytes]) -> None:
-    """Write pieces with as few writes and copies as possible."""
-    if len(parts) == 1:
-        transport.write(parts[0])
-    elif sum(map(len, parts)) <= _JOINED:
-        transport.write(b"".join(parts))
-    else:
-        transport.writelines(parts)
-
-
-def end_writing(transport: asyncio.Transport) -> None:
-    """End one direction; where the transport cannot do that, as TLS, end both when all is sent."""
-    if transport.can_write_eof():
-        transport.write_eof()
-    else:
-        transport.close()
