@@ -1,7 +1,7 @@
 """What forwarding costs, as a ratio of nginx's `proxy_pass` to the same application in the same run.
 
-It runs where `nginx` and `wrk` are on the PATH (Debian: `apt-get install nginx-light wrk`). nginx is the application, too,
-beside the load; the proxy that is measured has a core of its own. One hop, without TLS: the tunnel has its own figures.
+It runs where `nginx` and `wrk` are on the PATH (Debian: `apt-get install nginx-light wrk`). nginx is the application,
+too, beside the load; the proxy that is measured has a core of its own. It is one hop without TLS and tunnel.
 """
 
 import re
@@ -43,7 +43,7 @@ _PROXY = (
     _COMMON
     + """
   proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header X-Forwarded-For $remote_addr;
-  proxy_buffering {buffering}; proxy_request_buffering off;
+  proxy_max_temp_file_size 0; proxy_request_buffering off;
   upstream app {{ server 127.0.0.1:{app}; keepalive 64; }}
   server {{ listen 127.0.0.1:{port}; location / {{ proxy_pass http://app; }} }}
 }}
@@ -99,14 +99,14 @@ def run_nginx(root: Path, name: str, text: str, core: int | None = None) -> Iter
 
 def measure(pid: int, port: int, load: Load, seconds: int, script: Path) -> Figure:
     """Load a proxy, and return what it did."""
-    command = ["wrk", "-t1", f"-c{load.connections}", f"-d{seconds}s", f"http://127.0.0.1:{port}{load.path}"]
+    command = ["wrk", "-t1", "--timeout", "60s", f"-c{load.connections}", f"-d{seconds}s", f"http://127.0.0.1:{port}{load.path}"]
     if load.path == "/upload":
         command[1:1] = ["-s", str(script)]
     cpu = cpu_seconds(pid)
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     used = cpu_seconds(pid) - cpu
     found = re.search(r"(\d+) requests in ([\d.]+)(m?s)", done.stdout)
-    if found is None or "Non-2xx" in done.stdout or "Socket errors: connect 0, read 0" in done.stdout:
+    if found is None or "Non-2xx" in done.stdout or "Socket errors" in done.stdout:
         raise SystemExit(f"wrk failed:\n{done.stdout}{done.stderr}")
     requests, spent = int(found[1]), float(found[2])
     return Figure(requests / spent, used / max(1, requests))
@@ -137,7 +137,7 @@ def main(seconds: int) -> None:
     server = [sys.executable, str(Path(__file__).with_name("forwarding_server.py")), str(port)]
     with (
         run_nginx(root, "app", _APPLICATION.format(root=root, name="app", port=app), LOAD_CORE),
-        run_nginx(root, "proxy", _PROXY.format(root=root, name="proxy", port=nginx, app=app, buffering="on")) as theirs,
+        run_nginx(root, "proxy", _PROXY.format(root=root, name="proxy", port=nginx, app=app)) as theirs,
         pinned_process([*server, f"http://127.0.0.1:{app}"], root / "log") as process,
     ):
         wait_for_port(port, process, root / "log")

@@ -15,6 +15,7 @@ from teleport.web.forwarding.limits import ForwardingLimits
 from teleport.web.forwarding.plan import HeaderPlan
 
 PLAN = HeaderPlan()
+LIMITS = ForwardingLimits()
 PEER = Peer("192.0.2.7")
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
@@ -82,7 +83,7 @@ class Stage:
         *,
         chooser: Chooser | None = None,
         plan: HeaderPlan = PLAN,
-        limits: ForwardingLimits = ForwardingLimits(),
+        limits: ForwardingLimits = LIMITS,
         ways: tuple[str, ...] = ("app",),
         half_close: bool = True,
     ) -> None:

@@ -162,6 +162,8 @@ def parse_answer_head(data: bytes, max_fields: int, method: bytes) -> AnswerHead
     is_current = version == "1.1"
     if not collector.is_complete or version not in _VERSIONS or len(collector.fields) > max_fields:
         raise ConnectionFailed("the application's answer is not well-formed HTTP/1.1, or has too many headers")
+    if status < HTTPStatus.CONTINUE:
+        raise ConnectionFailed("the application's answer has no status that there is")
     if facts.encodings and not (is_current and facts.is_chunked):
         raise ConnectionFailed("the Transfer-Encoding of the application's answer is not `chunked`")
     named = facts.parse_named()

@@ -204,6 +204,7 @@ def test_an_answer_says_how_long_it_is(raw: bytes, method: bytes, body: int, len
         b"HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked",
         b"HTTP/1.1 200 OK\nA: b",
         b"HTTP/1.1 99 OK",
+        b"HTTP/1.1 099 OK",
         b"HTTP/2.0 200 OK",
         b"SSH-2.0-OpenSSH_9.2",
         b"HTTP/1.1 200 OK\r\nA: b\0",

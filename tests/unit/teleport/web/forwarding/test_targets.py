@@ -148,7 +148,7 @@ async def test_a_target_that_nobody_answers_at_is_named(monkeypatch: pytest.Monk
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("10.0.0.1", 80))]
 
     monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", getaddrinfo)
-    with pytest.raises(ConnectionFailed, match="nothing answers at app.internal:80"):
+    with pytest.raises(ConnectionFailed, match=r"nothing answers at app\.internal:80"):
         await Target("http", "app.internal", 80).open(asyncio.Protocol)
 
 
