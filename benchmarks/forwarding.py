@@ -34,7 +34,10 @@ _APPLICATION = (
   server {{ listen 127.0.0.1:{port};
     location /small {{ return 200 "a small answer"; }}
     location /file {{ root {root}; }}
-    location /upload {{ return 200 "thanks"; }}
+    location /upload {{
+      client_body_buffer_size 2m; proxy_set_body ""; proxy_set_header Content-Length 0;
+      proxy_pass http://127.0.0.1:{port}/small;  # after the whole body is there
+    }}
   }}
 }}
 """
@@ -99,7 +102,15 @@ def run_nginx(root: Path, name: str, text: str, core: int | None = None) -> Iter
 
 def measure(pid: int, port: int, load: Load, seconds: int, script: Path) -> Figure:
     """Load a proxy, and return what it did."""
-    command = ["wrk", "-t1", "--timeout", "60s", f"-c{load.connections}", f"-d{seconds}s", f"http://127.0.0.1:{port}{load.path}"]
+    command = [
+        "wrk",
+        "-t1",
+        "--timeout",
+        "60s",
+        f"-c{load.connections}",
+        f"-d{seconds}s",
+        f"http://127.0.0.1:{port}{load.path}",
+    ]
     if load.path == "/upload":
         command[1:1] = ["-s", str(script)]
     cpu = cpu_seconds(pid)

@@ -35,7 +35,7 @@ from teleport.web.wire import render_head
 
 _LOGGER = logging.getLogger(__name__)
 
-LINGER = timedelta(seconds=1)
+LINGER = timedelta(seconds=5)
 """For so long the rest of a body that nobody wants is thrown away, so that the client gets to see the answer."""
 
 
