@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from http import HTTPStatus
@@ -15,19 +15,10 @@ from teleport.web.errors import MalformedRequest, build_error_reply
 from teleport.web.forwarding.body import BadBody, Body, build_body
 from teleport.web.forwarding.channel import Channel
 from teleport.web.forwarding.deadline import Deadline
-from teleport.web.forwarding.destination import (
-    Chooser,
-    Chosen,
-    Destination,
-    ErrorPage,
-    build_plain_error,
-    build_refusal,
-    report_trouble,
-)
+from teleport.web.forwarding.destination import Chooser, ErrorPage, build_plain_error, report_trouble
+from teleport.web.forwarding.dispatching import Dispatcher, Outcome
 from teleport.web.forwarding.head import NO_BODY, RequestHead
-from teleport.web.forwarding.kept import KeptConnections
 from teleport.web.forwarding.limits import ForwardingLimits
-from teleport.web.forwarding.opening import open_upstream
 from teleport.web.forwarding.plan import HeaderPlan
 from teleport.web.forwarding.request_reader import RequestReader
 from teleport.web.forwarding.upstream import UpstreamConnection
@@ -56,21 +47,19 @@ class ForwardingConnection(asyncio.Protocol):
         "_body",
         "_build_error",
         "_channel",
-        "_chooser",
         "_clock",
         "_deadline",
+        "_dispatcher",
         "_draining",
         "_ended",
         "_head",
         "_is_last",
         "_keep_alive",
-        "_kept",
         "_limits",
         "_on_closed",
         "_reader",
         "_relay_ended",
         "_relaying",
-        "_task",
         "_upstream",
         "_waiters",
         "_writing_paused",
@@ -88,13 +77,14 @@ class ForwardingConnection(asyncio.Protocol):
         build_error: ErrorPage = build_plain_error,
     ) -> None:
         self.peer = peer
-        self._chooser = chooser
         self._limits = limits
         self._clock = clock
         self._on_closed = on_closed
         self._build_error = build_error
         self._deadline = Deadline()
-        self._kept = KeptConnections()
+        self._dispatcher = Dispatcher(
+            chooser, peer=peer, limits=limits, build_error=build_error, deliver=self._act_later
+        )
         self._channel = Channel()
         self._reader = RequestReader(limits)
         self._head: RequestHead | None = None
@@ -102,7 +92,6 @@ class ForwardingConnection(asyncio.Protocol):
         self._body: Body | None = None
         """What is missing of it, or nothing."""
         self._upstream: UpstreamConnection | None = None
-        self._task: asyncio.Task[None] | None = None
         self._waiters: list[asyncio.Future[None]] = []
         self._keep_alive = self._answer_begun = False
         self._is_last = self._ended = self._draining = False
@@ -140,15 +129,13 @@ class ForwardingConnection(asyncio.Protocol):
         """Let go of everything; an application learns that nobody waits for its answer any more."""
         self._channel.detach()
         self._deadline.cancel()
-        if self._task is not None:
-            self._task.cancel()
+        self._dispatcher.close()
         upstream, self._upstream = self._upstream, None
         if upstream is not None:
             if self._relaying and exc is None:
                 upstream.close()
             else:
                 upstream.abort()
-        self._kept.close()
         self._reader.take_received()
         self._forget_request()
         self._on_closed()
@@ -215,7 +202,7 @@ class ForwardingConnection(asyncio.Protocol):
             if not reusable or self._body is not None:
                 upstream.abort()
             elif self._channel.is_open:
-                self._kept.keep(upstream)
+                self._dispatcher.keep(upstream)
             else:
                 upstream.close()
         self._settle()
@@ -229,7 +216,7 @@ class ForwardingConnection(asyncio.Protocol):
             self._close()
             return
         if not self._answer_begun:
-            self._reply(self._report("the application does not answer", error))
+            self._reply(self._report(HTTPStatus.BAD_GATEWAY, "the application does not answer", error))
             self._go_on()
             return
         _LOGGER.debug("an answer was cut short: %s", error.message)
@@ -299,50 +286,20 @@ class ForwardingConnection(asyncio.Protocol):
         self._deadline.clear()
         if head.body > 0 or head.body < NO_BODY:
             self._body = build_body(head.body, in_chunks=True)
-        try:
-            chosen = self._chooser(head, self.peer)
-        except Exception as error:  # noqa: BLE001 - the border: whatever it is becomes a status
-            chosen = build_refusal(error, self._build_error)
-        if isinstance(chosen, Reply):
-            self._reply(chosen)
-        elif isinstance(chosen, Destination):
-            kept = self._kept.take(chosen)
-            if kept is not None:
-                self._send(kept, chosen.plan)
-            else:
-                self._task = asyncio.create_task(self._connect(chosen))
-        else:
-            self._task = asyncio.create_task(self._follow(chosen))
+        outcome = self._dispatcher.dispatch(head)
+        if outcome is not None:
+            self._act(outcome)
 
-    async def _follow(self, choosing: Awaitable[Chosen]) -> None:
-        """Wait for the chooser, and do what it says."""
-        try:
-            chosen = await choosing
-        except Exception as error:  # noqa: BLE001 - the border: whatever it is becomes a status
-            chosen = build_refusal(error, self._build_error)
-        if isinstance(chosen, Destination):
-            kept = self._kept.take(chosen)
-            if kept is None:
-                await self._connect(chosen)
-                return
-            self._task = None
-            self._send(kept, chosen.plan)
+    def _act(self, outcome: Outcome) -> None:
+        if isinstance(outcome, Reply):
+            self._reply(outcome)
         else:
-            self._task = None
-            self._reply(chosen)
-            self._go_on()
+            self._send(*outcome)
 
-    async def _connect(self, destination: Destination) -> None:
-        """Send the request to the first of the upstreams that can be reached."""
-        try:
-            upstream = await open_upstream(destination, self._limits, self._kept.forget)
-        except Exception as error:  # noqa: BLE001 - the border: whatever it is becomes a status
-            self._task = None
-            self._reply(self._report("the application cannot be reached", error))
-            self._go_on()
-        else:
-            self._task = None
-            self._send(upstream, destination.plan)
+    def _act_later(self, outcome: Outcome) -> None:
+        """Act on an outcome for which the connection has waited."""
+        self._act(outcome)
+        self._go_on()
 
     def _send(self, upstream: UpstreamConnection, plan: HeaderPlan) -> None:
         """Send the request as far as it is there, and read on."""
@@ -387,8 +344,8 @@ class ForwardingConnection(asyncio.Protocol):
 
     # The ends of answers and of connections.
 
-    def _report(self, message: str, cause: Exception | None) -> Reply:
-        return report_trouble(HTTPStatus.BAD_GATEWAY, message, cause, self._build_error)
+    def _report(self, status: HTTPStatus, message: str, cause: Exception | None) -> Reply:
+        return report_trouble(status, message, cause, self._build_error)
 
     def _reply(self, reply: Reply) -> None:
         """Answer the present request; what is missing of it is not worth waiting for."""
@@ -493,8 +450,7 @@ class ForwardingConnection(asyncio.Protocol):
         upstream, self._upstream = self._upstream, None
         if upstream is not None:
             upstream.abort()
-        status, message = HTTPStatus.GATEWAY_TIMEOUT, "the application did not answer in time"
-        self._reply(report_trouble(status, message, None, self._build_error))
+        self._reply(self._report(HTTPStatus.GATEWAY_TIMEOUT, "the application did not answer in time", None))
         self._go_on()
 
     def _log(self, status: int, upstream: UpstreamConnection | None) -> None:
