@@ -1,4 +1,4 @@
-"""From a request to a connection over which it can be sent, or to an answer: chooses, and tries one way after another."""
+"""From a request to a connection over which it can be sent, or to an answer: chooses, and tries way after way."""
 
 import asyncio
 import logging
