@@ -14,6 +14,7 @@ from teleport.clock import Clock
 from teleport.errors import TeleportError
 from teleport.kube.errors import NoAnswer
 from teleport.kube.leases import Lease, Leases
+from teleport_operator.patience import NOBODY_ASKED, find_asked_wait
 
 DURATION = timedelta(seconds=15)
 RENEW_DEADLINE = timedelta(seconds=10)
@@ -82,7 +83,7 @@ class Election:
         """Take part, for ever."""
         while True:
             started = self._clock.monotonic()
-            holds = False
+            holds, asked = False, NOBODY_ASKED
             try:
                 async with asyncio.timeout(RENEW_DEADLINE.total_seconds() / 2):
                     holds = await self._try()
@@ -91,12 +92,14 @@ class Election:
             except TeleportError as error:
                 detail = error.detail if isinstance(error, NoAnswer) else error.message
                 logger.warning("lease %s: %s", self._name, detail)
+                asked = find_asked_wait(error)
             if holds:
                 self._held_at = started
                 self._set(leads=True)
             elif not self.is_leading or self._is_taken():
                 self._set(leads=False)
-            await asyncio.sleep(RETRY_PERIOD.total_seconds() * random.uniform(0.8, 1.2))  # noqa: S311 - jitter
+            period = RETRY_PERIOD * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
+            await asyncio.sleep(max(period, asked).total_seconds())
 
     async def resign(self) -> None:
         """Give the lease back, so that another process need not wait for its end."""

@@ -235,7 +235,8 @@ class Operator:
             stack.push_async_callback(self._election.resign)
             await following.load(stop)
             # All tasks that begin from here on are kopf's to end, so everything of ours has begun before.
-            await watch(self._settings, build_registry(self._server, self._feed, self._clock), stop)
+            registry = build_registry(self._server, self._feed, readiness=self._readiness, clock=self._clock)
+            await watch(self._settings, registry, stop)
 
     async def _take_part(self, following: Following) -> None:
         """Stand for election as soon as there is something to work with."""

@@ -92,7 +92,14 @@ class Upkeep:
             return await self._keep(work)
         except Obstacle as obstacle:
             report = Report(obstacle.state, obstacle.message, name_is_secret=declaration.name_is_secret)
-            return Outcome(report, work.expiry, notes=declaration.notes, secret=recorded.secret, failed=True)
+            return Outcome(
+                report,
+                work.expiry,
+                notes=declaration.notes,
+                secret=recorded.secret,
+                failed=True,
+                asked_wait=obstacle.asked_wait,
+            )
 
     async def _keep(self, work: Work) -> Outcome:
         with asking_auth():

@@ -117,10 +117,14 @@ class Operator:
 
     def start(self) -> "Operator":
         """Start it as a pod would be, and wait until it is ready."""
-        self._write_files()
-        self.process.start()
+        self.launch()
         self.process.wait_for_status(200)
         return self
+
+    def launch(self) -> None:
+        """Start it as a pod would be, and do not wait."""
+        self._write_files()
+        self.process.start()
 
     def _write_files(self) -> None:
         """Write what a kubelet would mount: one token for the API server, and one for auth."""
