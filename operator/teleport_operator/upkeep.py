@@ -143,6 +143,7 @@ class Upkeep:
             now=work.now,
             actual=actual,
             was_active=was_active,
+            was_ours=work.recorded.was_active and (value is None or not value.is_new),
             consumed=actual is None and was_active and await self._is_consumed(work, value),
             joins=work.recorded.uses.joins,
             losers=work.losers,

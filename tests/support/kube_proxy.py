@@ -81,7 +81,7 @@ class KubeProxy:
             self._away = None
 
     def refuse(self, path: str, status: int) -> None:
-        """Answer requests for this very path with a status from now on; no path is so called that nothing is refused."""
+        """Answer requests for this very path with a status from now on; an empty one is nobody's."""
         self._refusal = (path, status)
 
     def _send_away(self, request: web.BaseRequest) -> web.Response | None:

@@ -2,10 +2,10 @@
 
 import re
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlencode
@@ -20,6 +20,7 @@ from teleport.kube.outgoing import (
     Answer,
     build_stream_timeout,
     open_session,
+    parse_date,
     parse_object,
     read_answer,
     read_lines,
@@ -59,10 +60,19 @@ class KubeConnection:
         server: where it is.
         clock: for the age of the token file.
         timeout: for each request, from its first byte to the last of its answer.
+        on_time: told what time it is there, to the second, with every answer that says so.
     """
 
-    def __init__(self, server: ApiServer, *, clock: Clock, timeout: timedelta = TIMEOUT) -> None:
+    def __init__(
+        self,
+        server: ApiServer,
+        *,
+        clock: Clock,
+        timeout: timedelta = TIMEOUT,
+        on_time: Callable[[datetime], object] | None = None,
+    ) -> None:
         self._server = server
+        self._on_time = on_time
         self._timeout = timeout
         self._token_file = TokenFile(server.token_file, clock)
         # Not `create_default_context`: since Python 3.13 it wants extensions that the CAs of many clusters leave out.
@@ -116,6 +126,8 @@ class KubeConnection:
             if answer.status != HTTPStatus.UNAUTHORIZED:
                 break
             self._token_file.forget()
+        if self._on_time is not None and (time := parse_date(answer.date)) is not None:
+            self._on_time(time)
         check_answer(answer)
         return answer
 
