@@ -80,7 +80,13 @@ class Election:
         await self._leads.wait()
 
     async def run(self) -> None:
-        """Take part, for ever."""
+        """Take part until it is cancelled, and give the lease back then."""
+        try:
+            await self._take_part()
+        finally:
+            await self.resign()
+
+    async def _take_part(self) -> None:
         while True:
             started = self._clock.monotonic()
             holds, asked = False, NOBODY_ASKED
@@ -102,13 +108,14 @@ class Election:
             await asyncio.sleep(max(period, asked).total_seconds())
 
     async def resign(self) -> None:
-        """Give the lease back, so that another process need not wait for its end."""
-        lease = None if self._sighting is None else self._sighting.lease
-        if not self._leads.is_set() or lease is None or lease.holder != self._me:
+        """Give the lease back, so that nobody need wait for its end; a request that was cut off may have taken it."""
+        if self._sighting is None:
             return
         self._set(leads=False)
         try:
-            await self._leases.put(self._name, replace(lease, holder="", duration=timedelta(seconds=1)))
+            lease = await self._leases.get(self._name)
+            if lease is not None and lease.holder == self._me:
+                await self._leases.put(self._name, replace(lease, holder="", duration=timedelta(seconds=1)))
         except TeleportError as error:
             logger.warning("lease %s could not be given back: %s", self._name, error.message)
 

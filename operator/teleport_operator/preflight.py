@@ -28,6 +28,7 @@ MAX_GAPS = 5
 _OPENAPI = f"/openapi/v3/apis/{GROUP}/{VERSION}"
 _INSTALL_CRD = "kubectl apply --server-side -f crds/"
 _INSTALL_RBAC = "kubectl apply -n {} -f operator/deploy/rbac.yaml"
+_INSTALL_CLUSTER_RBAC = "kubectl apply -f operator/deploy/cluster-rbac.yaml"
 _INSTALL_ACCOUNT = "kubectl apply -n {} -f operator/deploy/account.yaml"
 _LEASES = "coordination.k8s.io"
 
@@ -152,7 +153,7 @@ class Preflight:
         missing = [right for right in OBJECT_RIGHTS if not await self._may(right, namespace)]
         if not missing:
             return Check(name, Status.OK, f"all that is needed {where}")
-        remedy = _INSTALL_RBAC.format(namespace or "EACH-NAMESPACE")
+        remedy = _INSTALL_RBAC.format(namespace) if namespace else _INSTALL_CLUSTER_RBAC
         return Check(name, Status.MISSING, f"may not {', '.join(map(str, missing))} {where}", remedy)
 
     async def _check_lease(self) -> Check:

@@ -165,7 +165,7 @@ class Operator:
         self._registry = CollectorRegistry()
         self._metrics = OperatorMetrics(self._registry)
         self._readiness = Readiness(clock)
-        self._clock = ServerClock(clock, readiness=self._readiness, on_set=lambda: self._feed.add_everything())
+        self._clock = ServerClock(clock, readiness=self._readiness, on_set=self._look_at_all)
         self._connection = KubeConnection(server, clock=clock, timeout=KUBE_TIMEOUT, on_time=self._clock.learn)
         self._objects = CustomObjects(
             self._connection, CustomKind(GROUP, VERSION, PLURAL, KIND), field_manager=FIELD_MANAGER
@@ -191,7 +191,7 @@ class Operator:
         )
         self._metrics.depth.set_function(lambda: len(self._queue))
         self._metrics.objects.set_function(lambda: len(self._cache))
-        self._metrics.clock_skew.set_function(lambda: self._clock.skew.total_seconds())
+        self._metrics.clock_skew.set_function(self._get_skew)
 
     async def run(self, stack: AsyncExitStack) -> None:
         """Run until a signal ends it; the stack closes everything.
@@ -234,7 +234,6 @@ class Operator:
             *work,
         ]
         async with running(endless, stop):
-            stack.push_async_callback(self._election.resign)
             await following.load(stop)
             # All tasks that begin from here on are kopf's to end, so everything of ours has begun before.
             registry = build_registry(self._server, self._feed, readiness=self._readiness, clock=self._clock)
@@ -288,4 +287,10 @@ class Operator:
     def _change_role(self, leads: bool) -> None:  # noqa: FBT001 - an answer to one question
         self._metrics.leader.labels(self._settings.lease).set(leads)
         if leads:
-            self._feed.add_everything()
+            self._look_at_all()
+
+    def _look_at_all(self) -> None:
+        self._feed.add_everything()
+
+    def _get_skew(self) -> float:
+        return self._clock.skew.total_seconds()

@@ -15,6 +15,8 @@ COMPONENT = "clock"
 """The component of readiness: certificates are judged by the machine's clock, whatever is known of the time."""
 TOLERANCE = timedelta(seconds=2)
 """Answers tell whole seconds, and arrive later than they were written."""
+HALF = timedelta(milliseconds=500)
+"""What was cut off of a whole second, on average."""
 MAX_SKEW = timedelta(seconds=5)
 
 logger = logging.getLogger(__name__)
@@ -52,8 +54,8 @@ class ServerClock:
 
     def learn(self, told: datetime) -> None:
         """Hear what time it was, to the second, when the API server answered."""
-        if abs(told - self.now()) > TOLERANCE:
-            self._set_to, self._set_at = told, self.monotonic()
+        if abs(told + HALF - self.now()) > TOLERANCE:
+            self._set_to, self._set_at = told + HALF, self.monotonic()
             self._on_set()
         skew, disagreed = self.skew, self._disagrees
         self._disagrees = abs(skew) > MAX_SKEW

@@ -41,21 +41,21 @@ def install_crd(kubernetes: KubeApiServer) -> None:
     wait_until(is_served, "the kind is served")
 
 
-def install_rbac(kubernetes: KubeApiServer, namespace: str = NAMESPACE) -> None:
+def install_rbac(kubernetes: KubeApiServer, namespace: str = NAMESPACE, manifest: str = "rbac.yaml") -> None:
     """Apply the operator's own manifests in a namespace, as a person does."""
     kubernetes.create_service_account(namespace, ACCOUNT)
-    plurals = {"Role": "roles", "RoleBinding": "rolebindings"}
     own = read_manifest("operator/deploy/account.yaml") if namespace == NAMESPACE else []
-    for document in (*own, *read_manifest("operator/deploy/rbac.yaml")):
-        if document["kind"] in plurals:
-            path = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}/{plurals[document['kind']]}"
+    for document in (*own, *read_manifest(f"operator/deploy/{manifest}")):
+        if document["apiVersion"].startswith("rbac."):
+            where = "" if document["kind"].startswith("Cluster") else f"/namespaces/{namespace}"
+            path = f"/apis/rbac.authorization.k8s.io/v1{where}/{document['kind'].lower()}s"
             kubernetes.ask("POST", path, document)
 
 
-def prepare_kubernetes(kubernetes: KubeApiServer) -> None:
+def prepare_kubernetes(kubernetes: KubeApiServer, rbac: str = "rbac.yaml") -> None:
     """Let the API server know what the operator and auth need of it."""
     install_crd(kubernetes)
-    install_rbac(kubernetes)
+    install_rbac(kubernetes, manifest=rbac)
     kubernetes.create_service_account(NAMESPACE, "auth")
     kubernetes.bind("system:auth-delegator", NAMESPACE, "auth")
 

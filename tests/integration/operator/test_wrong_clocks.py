@@ -1,5 +1,6 @@
 """The operator's machine has a clock that is an hour off, while those of the API server and of auth are right."""
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,6 +15,7 @@ from support.wrong_clock import WrongClock, find_faketime
 from teleport.resources.model import render_time
 
 HOUR = timedelta(hours=1)
+AN_HOUR = r"the clock of this machine is (0:59:5\d|1:00:0\d) "
 
 
 @pytest.fixture
@@ -49,7 +51,7 @@ def test_a_clock_ahead_ends_no_life_early_and_readiness_names_it(
 ) -> None:
     machine_clock.put_ahead(HOUR)
     operator.launch()
-    assert "1:00:00 ahead of the API server's" in operator.process.wait_for_status(503)
+    assert re.search(AN_HOUR + "ahead of", operator.process.wait_for_status(503))
     objects.apply(name, build_spec(ttl="10m"))
     found = objects.wait_for(name, "Synced")
     expect_life_of_ten_minutes(found)
@@ -66,7 +68,7 @@ def test_a_clock_behind_lets_nothing_live_longer_and_once_it_is_right_all_is_cau
 ) -> None:
     machine_clock.put_ahead(-HOUR)
     operator.launch()
-    assert "1:00:00 behind the API server's" in operator.process.wait_for_status(503)
+    assert re.search(AN_HOUR + "behind", operator.process.wait_for_status(503))
     objects.apply(name, build_spec(ttl="10m"))
     objects.apply(f"{name}-ended", build_spec(expires=render_time(datetime.now(UTC) + timedelta(seconds=3))))
     wait_until(lambda: objects.find_condition(name).get("reason") in ("AuthUnreachable", "Synced"), "a first look")
@@ -97,9 +99,10 @@ def test_a_clock_that_is_set_wrong_and_right_again_leaves_no_trace(
     assert changes == ["join_token.create"]
 
 
-def test_preflight_names_the_wrong_clock(operator: Operator, machine_clock: WrongClock) -> None:
+def test_preflight_names_the_wrong_clock(make_operator: OperatorFactory, machine_clock: WrongClock) -> None:
+    operator = make_operator()
+    operator.process.environment.update(machine_clock.environment)
     machine_clock.put_ahead(HOUR)
-    assert "the clock of this machine is 1:00:00 ahead of the API server's" in operator.preflight().stdout
+    assert re.search("warning  clock .*" + AN_HOUR + "ahead of", operator.preflight().stdout)
     machine_clock.set_right()
     assert "ok       clock" in operator.preflight().stdout
-    operator.start()

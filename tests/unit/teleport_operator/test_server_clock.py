@@ -5,7 +5,7 @@ import pytest
 
 from support.clock import START, FakeClock
 from teleport.web.readiness import Readiness, State
-from teleport_operator.server_clock import MAX_SKEW, TOLERANCE, ServerClock, render_skew
+from teleport_operator.server_clock import HALF, MAX_SKEW, TOLERANCE, ServerClock, render_skew
 
 HOUR = timedelta(hours=1)
 SECOND = timedelta(seconds=1)
@@ -37,7 +37,7 @@ def test_before_the_first_answer_it_is_the_machine_s_time(story: Story) -> None:
 
 @pytest.mark.parametrize("skew", [HOUR, -HOUR])
 def test_an_answer_sets_the_time_and_a_stopwatch_goes_on(story: Story, skew: timedelta) -> None:
-    story.clock.learn(START - skew)
+    story.clock.learn(START - skew - HALF)
     story.machine.advance(HOUR)
     assert story.clock.now() == START - skew + HOUR
     assert story.clock.skew == skew
@@ -46,7 +46,7 @@ def test_an_answer_sets_the_time_and_a_stopwatch_goes_on(story: Story, skew: tim
 
 @pytest.mark.parametrize(("off", "sets"), [(TOLERANCE, 0), (-TOLERANCE, 0), (TOLERANCE + SECOND, 1)])
 def test_what_whole_seconds_and_the_way_explain_sets_nothing(story: Story, off: timedelta, sets: int) -> None:
-    story.clock.learn(START + off)
+    story.clock.learn(START - HALF + off)
     assert story.sets == sets
 
 
@@ -58,7 +58,7 @@ def test_whoever_sets_the_machine_s_clock_does_not_move_the_time(story: Story) -
 
 @pytest.mark.parametrize(("off", "state"), [(MAX_SKEW, State.OK), (MAX_SKEW + SECOND, State.DEGRADED)])
 def test_readiness_names_a_clock_that_is_off(story: Story, off: timedelta, state: State) -> None:
-    story.clock.learn(START - off)
+    story.clock.learn(START - HALF - off)
     assert story.readiness.state is state
     assert ("ahead of the API server's" in story.readiness.report().text) == (state is State.DEGRADED)
 
