@@ -60,13 +60,24 @@ def prepare_kubernetes(kubernetes: KubeApiServer, rbac: str = "rbac.yaml") -> No
     kubernetes.bind("system:auth-delegator", NAMESPACE, "auth")
 
 
-def start_auth(kubernetes: KubeApiServer, processes: Processes, folder: Path) -> AuthServer:
-    """Start an auth server that reviews tokens by the API server, and admits the operator."""
+def start_auth(
+    kubernetes: KubeApiServer, processes: Processes, folder: Path, teleport: Document = PATIENT
+) -> AuthServer:
+    """Start an auth server that reviews tokens by the API server, and admits the operator.
+
+    Args:
+        kubernetes: the API server.
+        processes: look after it.
+        folder: for its files.
+        teleport: the section of its configuration, which says how many joins may be refused.
+    """
+    folder.mkdir(exist_ok=True)
     token_file = folder / "auth-token"
-    uid = kubernetes.create_pod(NAMESPACE, "auth-0", "auth")
-    token_file.write_text(kubernetes.request_pod_token(NAMESPACE, "auth", "auth-0", uid))
+    pod = f"auth-{folder.name}".replace("_", "-")
+    uid = kubernetes.create_pod(NAMESPACE, pod, "auth")
+    token_file.write_text(kubernetes.request_pod_token(NAMESPACE, "auth", pod, uid))
     settings = {"api_server": kubernetes.url, "ca_file": str(kubernetes.ca_file), "token_file": str(token_file)}
-    auth = AuthServer(processes, folder / "auth", auth_service={"kubernetes": settings}, teleport=PATIENT).start()
+    auth = AuthServer(processes, folder / "auth", auth_service={"kubernetes": settings}, teleport=teleport).start()
     admit_operator(auth)
     return auth
 
