@@ -8,8 +8,8 @@ import pytest
 from support.auth import InProcessAuth
 from support.clock import START, FakeClock
 from support.virtual_time import run_in_virtual_time, seconds
-from teleport.agent.identity import build_joined, generate_keys
 from teleport.api.identity import Identity
+from teleport.api.joined import build_joined, generate_keys
 from teleport.api.messages import Empty, JoinResponse
 from teleport.api.operations import PING
 from teleport.errors import ConnectionFailed, LimitExceeded, TeleportError, Unavailable
