@@ -45,7 +45,8 @@ class KubeProxy:
     _refusal: tuple[str, int] = ("", 0)
     _away: tuple[str, int, int] | None = None
     _back_at: dict[tuple[str, ...], float] = field(default_factory=dict)
-    _open: set[asyncio.Transport] = field(default_factory=set)
+    _open: dict[asyncio.Transport, asyncio.Task[None]] = field(default_factory=dict)
+    """The connections of watches, and who answers there: nobody tells them that the other end is gone."""
     _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
 
     @contextmanager
@@ -96,8 +97,9 @@ class KubeProxy:
         return web.Response(status=status, headers={"Retry-After": str(seconds)})
 
     async def _cut(self) -> None:
-        for transport in self._open:
+        for transport, answering in self._open.items():
             transport.abort()
+            answering.cancel()
 
     async def _answer(self, request: web.BaseRequest, session: aiohttp.ClientSession) -> web.StreamResponse:
         path = request.path_qs
@@ -118,11 +120,13 @@ class KubeProxy:
         if self._outdates:
             self._outdates = False
             path = re.sub(r"resourceVersion=[0-9]+&?", "", path).replace("?", f"?{_OLD}")
-        self._open.add(transport)
+        answering = asyncio.current_task()
+        assert answering is not None
+        self._open[transport] = answering
         try:
             return await self._pass_on(request, path, session)
         finally:
-            self._open.discard(transport)
+            self._open.pop(transport, None)
 
     async def _pass_on(self, request: web.BaseRequest, path: str, session: aiohttp.ClientSession) -> web.StreamResponse:
         headers = {key: text for key, text in request.headers.items() if key not in _NOT_PASSED_ON}
@@ -160,6 +164,16 @@ class KubeProxy:
                 await stop.wait()
             finally:
                 await runner.cleanup()
+        await _finish_all()
+
+
+async def _finish_all() -> None:
+    """End whoever still answers a client that is gone, and let their connections be closed."""
+    rest = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in rest:
+        task.cancel()
+    await asyncio.gather(*rest, return_exceptions=True)
+    await asyncio.sleep(0.1)  # transports are closed a little later than they are told
 
 
 @contextmanager

@@ -79,7 +79,7 @@ def test_an_api_server_that_sends_everybody_away_is_left_alone_for_as_long_as_it
         if method == "GET":
             proxy.cut_watches()
         objects.apply(name, build_spec())
-        wait_until(lambda: proxy.sent_away >= 5, "the operator is sent away again and again")
+        wait_until(lambda: proxy.sent_away >= 3, "the operator is sent away again and again")
         assert objects.find_condition(name)["reason"] == "Pending"
     objects.wait_for(name, "Synced")
     assert proxy.impatient == 0
