@@ -14,7 +14,7 @@ from teleport.web.readiness import Readiness
 COMPONENT = "clock"
 """The component of readiness: certificates are judged by the machine's clock, whatever is known of the time."""
 TOLERANCE = timedelta(seconds=2)
-"""Answers tell whole seconds, and arrive later than they were written."""
+"""Answers tell whole seconds, and are a second old at most when they arrive."""
 HALF = timedelta(milliseconds=500)
 """What was cut off of a whole second, on average."""
 MAX_SKEW = timedelta(seconds=5)

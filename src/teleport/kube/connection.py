@@ -33,6 +33,8 @@ MAX_LINE = 4 * 1024 * 1024
 """An object is at most 1.5 MiB in etcd, and its JSON may be larger than what is stored."""
 MAX_MESSAGE = 500
 TIMEOUT = timedelta(seconds=5)
+AT_ONCE = timedelta(seconds=1)
+"""An answer that took longer may have been dated long ago."""
 JSON = "application/json"
 
 _JWT = re.compile(r"eyJ[A-Za-z0-9_.-]*|[A-Za-z0-9_-]{20,}\.[A-Za-z0-9_-]{20,}(\.[A-Za-z0-9_-]*)?")
@@ -60,7 +62,7 @@ class KubeConnection:
         server: where it is.
         clock: for the age of the token file.
         timeout: for each request, from its first byte to the last of its answer.
-        on_time: told what time it is there, to the second, with every answer that says so.
+        on_time: told what time it is there, to the second, with every answer that says so and came at once.
     """
 
     def __init__(
@@ -72,6 +74,7 @@ class KubeConnection:
         on_time: Callable[[datetime], object] | None = None,
     ) -> None:
         self._server = server
+        self._clock = clock
         self._on_time = on_time
         self._timeout = timeout
         self._token_file = TokenFile(server.token_file, clock)
@@ -121,15 +124,19 @@ class KubeConnection:
             NoAnswer: unreachable, too slow, or too busy.
         """
         for _ in range(2):
+            asked_at = self._clock.monotonic()
             async with self._send(question) as response:
                 answer = await read_answer(response, question.limit)
             if answer.status != HTTPStatus.UNAUTHORIZED:
                 break
             self._token_file.forget()
-        if self._on_time is not None and (time := parse_date(answer.date)) is not None:
-            self._on_time(time)
+        self._tell_time(answer, timedelta(seconds=self._clock.monotonic() - asked_at))
         check_answer(answer)
         return answer
+
+    def _tell_time(self, answer: Answer, age: timedelta) -> None:
+        if self._on_time is not None and age <= AT_ONCE and (time := parse_date(answer.date)) is not None:
+            self._on_time(time)
 
     async def watch(self, question: Question, *, silence: timedelta) -> AsyncGenerator[bytes, None]:
         """Yield the lines of a watch until the API server ends it.

@@ -98,7 +98,12 @@ def test_drift_is_only_reported_where_that_is_asked_for(objects: Objects, auth: 
     objects.wait_for(name, "Synced")
     auth.tctl("tokens", "rm", name)
     objects.wait_for(name, "Drifted")
+    objects.apply(name, build_spec("other:app", driftPolicy="Report"))
+    objects.wait_for(name, "Drifted")
     assert find_token(auth, name) is None
+    objects.apply(name, build_spec("other:app"))
+    objects.wait_for(name, "Synced")
+    assert find_token(auth, name) is not None
 
 
 def test_a_token_that_somebody_else_made_is_left_alone(objects: Objects, auth: AuthServer, name: str) -> None:
