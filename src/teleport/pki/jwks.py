@@ -102,9 +102,9 @@ def _parse_key(entry: Mapping[str, Any]) -> Jwk | None:
 
 def _describe(key_id: object) -> str:
     """Say which key of a set has a fault; whatever the set calls it."""
-    return (
-        f"key {key_id[:MAX_KEY_ID]!r} of the key set" if isinstance(key_id, str) else "a key of the key set without kid"
-    )
+    if isinstance(key_id, str):
+        return f"key {key_id[:MAX_KEY_ID]!r} of the key set"
+    return "a key of the key set without kid"
 
 
 def _build_rsa(entry: Mapping[str, Any]) -> PublicKey:
@@ -129,7 +129,7 @@ def _build_ed25519(entry: Mapping[str, Any]) -> PublicKey:
 
 
 def _decode_field(entry: Mapping[str, Any], name: str) -> bytes:
-    return decode_base64url(entry.get(name), what=f"{name!r}")
+    return decode_base64url(entry.get(name), what=repr(name))
 
 
 _KINDS: dict[tuple[str, str], tuple[str, Callable[[Mapping[str, Any]], PublicKey]]] = {
