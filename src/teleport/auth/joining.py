@@ -188,9 +188,7 @@ class Joining:
         elif attempt.known_host is not None and attempt.known_host.pod_uid:
             await self._pod_lives.check_admits(attempt.known_host.pod_uid)
 
-    async def _claim_proof(
-        self, identity: VerifiedIdentity, attempt: JoinAttempt, *, is_first_try: bool
-    ) -> ProofClaim:
+    async def _claim_proof(self, identity: VerifiedIdentity, attempt: JoinAttempt, *, is_first_try: bool) -> ProofClaim:
         """Claim the proof: as one that is new at first, which costs no look; what is not so fails in the commit."""
         if identity.use is None:
             return ProofClaim((), ())

@@ -54,7 +54,7 @@ _PUT = """
     DO UPDATE SET value = excluded.value, revision = excluded.revision, expires = excluded.expires
 """
 _DELETE = "DELETE FROM items WHERE key IN ({})"
-_BATCH = 256
+BATCH = 256
 """Keys or rows of one statement, at most; SQLite takes 32,766 values."""
 
 _END_OF_KEYS = b""
@@ -355,7 +355,7 @@ def _build_row(item: Item) -> _Row:
 
 def _batches(values: Iterable[T]) -> Iterator[list[T]]:
     left = iter(values)
-    while batch := list(islice(left, _BATCH)):
+    while batch := list(islice(left, BATCH)):
         yield batch
 
 
