@@ -79,7 +79,7 @@ class HttpConnection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._idle_timeout = idle_timeout.total_seconds()
         self._body_timeout = body_timeout.total_seconds()
-        self._on_closed = on_closed
+        self._on_closed: Callable[[], None] | None = on_closed
         self._transport: asyncio.Transport | None = None
         self._incoming: Incoming | None = None
         """Only there while a request is coming in or waits for its answer."""
@@ -105,7 +105,9 @@ class HttpConnection(asyncio.Protocol):
             self._timer.cancel()
         self._transport = self._timer = None
         self._forget_incoming()
-        self._on_closed()
+        on_closed, self._on_closed = self._on_closed, None  # which knows this connection in turn
+        if on_closed is not None:
+            on_closed()
 
     def data_received(self, data: bytes) -> None:
         """Read on; what comes before its turn is read once, and then left in the kernel."""
