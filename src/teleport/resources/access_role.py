@@ -133,7 +133,9 @@ class AppLabels:
     def all(self) -> dict[str, tuple[str, ...]]:
         """Return every value of every label, whoever says so."""
         keys = {*self.given, *self.declared}
-        return {key: (*self.given.get(key, ()), *([self.declared[key]] if key in self.declared else [])) for key in keys}
+        return {
+            key: (*self.given.get(key, ()), *([self.declared[key]] if key in self.declared else [])) for key in keys
+        }
 
 
 def check_app_access(roles: Iterable[Role], labels: AppLabels) -> None:
