@@ -55,7 +55,7 @@ class Caller:
     remote_addr: str = ""
     pod_uid: str = ""
     """The pod to whose life the membership is bound, if it is bound to one."""
-    permissions: Permissions = field(default=NO_PERMISSIONS, repr=False)
+    permissions: Permissions = field(default=NO_PERMISSIONS, repr=False, compare=False)
     """Of a user, by the cluster's roles as they are now."""
 
     @property
