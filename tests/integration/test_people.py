@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -94,11 +95,9 @@ def test_no_other_host_asks_about_people(auth: AuthServer) -> None:
         auth.ask(ops.LOGIN_WEB, p.LoginRequest(user="alice", password=PASSWORD, code="000000"), node)
 
 
-def test_a_role_of_ones_own_counts_in_an_identity_file(
-    auth: AuthServer, tmp_path_factory: pytest.TempPathFactory
-) -> None:
+def test_a_role_of_ones_own_counts_in_an_identity_file(auth: AuthServer, tmp_path: Path) -> None:
     auth.tctl("create", stdin=ROLE)
-    path = tmp_path_factory.mktemp("users") / "reader.identity"
+    path = tmp_path / "reader.identity"
     auth.tctl("auth", "sign", "--user=reader", "--roles=token-reader", f"--out={path}")
     remote = (f"--auth-server={auth.address}", f"--identity={path}")
     assert auth.run_tctl(*remote, "tokens", "ls").returncode == 0
