@@ -113,6 +113,23 @@ def test_a_weak_or_malformed_key_is_refused(key: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     "key",
     [
+        build_jwk(RSA, e=encode_number(3)),
+        build_jwk(P256, x="AA"),
+        build_jwk(P256, x=encode(bytes(32))),
+        build_jwk(ED25519, x=None),
+        build_jwk(RSA, d="AQAB"),
+    ],
+)
+def test_a_refusal_names_the_key(key: dict[str, Any]) -> None:
+    with pytest.raises(BadParameter, match=r"^key 'mine' of the key set: "):
+        parse_jwks(build_jwks(build_jwk(RSA), key | {"kid": "mine"}))
+    with pytest.raises(BadParameter, match=r"^a key of the key set without kid: "):
+        parse_jwks(build_jwks(build_jwk(RSA), {name: value for name, value in key.items() if name != "kid"}))
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
         build_jwk(RSA, use="enc"),
         build_jwk(RSA, use=None, key_ops=["sign"]),
         build_jwk(RSA, key_ops="verify"),
@@ -189,7 +206,7 @@ def test_a_key_is_not_in_the_repr_of_its_set() -> None:
 
 
 def test_one_id_for_two_keys_is_refused() -> None:
-    with pytest.raises(BadParameter, match="same kid"):
+    with pytest.raises(BadParameter, match="2 keys of the key set have the kid 'a'"):
         parse_jwks(build_jwks(build_jwk(RSA, kid="a"), build_jwk(P256, kid="a")))
 
 
