@@ -94,7 +94,7 @@ def pack(folder: Path, time: int) -> bytes:
                 entry.uname = entry.gname = "root"
                 entry.mtime = time
                 entry.mode = 0o755 if path.is_dir() or os.access(path, os.X_OK) else 0o644
-                with path.open("rb") if path.is_file() else open(os.devnull, "rb") as content:
+                with path.open("rb") if path.is_file() else Path(os.devnull).open("rb") as content:
                     tar.addfile(entry, content)
         file.seek(0)
         return file.read()

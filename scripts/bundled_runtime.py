@@ -1,4 +1,4 @@
-"""Makes an interpreter that runs anywhere: a copy of the present one, the libraries that it needs, and locked packages."""
+"""Makes an interpreter that runs anywhere: a copy of the present one, the libraries it needs, and locked packages."""
 
 import os
 import re
@@ -87,7 +87,9 @@ def find_python_licence() -> Path:
 def strip_binaries(folder: Path) -> None:
     """Take away what only a debugger reads: two thirds of some binaries, and not a byte of those that Debian builds."""
     strip = shutil.which("strip")
-    for binary in list_binaries(folder) if strip else ():
+    if strip is None:
+        return
+    for binary in list_binaries(folder):
         subprocess.run([strip, "--strip-debug", binary], check=True)
 
 
@@ -115,8 +117,24 @@ def install_packages(target: Path, *, lock: Path, project: Path) -> None:
 
 def compile_all(folder: Path) -> None:
     """Compile everything, by the new interpreter; the bytecode is never held against its source."""
-    options = ["-q", "--invalidation-mode", "unchecked-hash", "-s", str(folder), "-p", "/usr/local/lib/teleport/runtime"]
-    command = [folder / "bin/python3", "-S", "-m", "compileall", *options, folder / "lib", folder / "packages"]
+    options = [
+        "-q",
+        "--invalidation-mode",
+        "unchecked-hash",
+        "-s",
+        str(folder),
+        "-p",
+        "/usr/local/lib/teleport/runtime",
+    ]
+    command = [
+        str(folder / "bin/python3"),
+        "-S",
+        "-m",
+        "compileall",
+        *options,
+        str(folder / "lib"),
+        str(folder / "packages"),
+    ]
     subprocess.run(command, env={"PYTHONHASHSEED": "0"}, check=True)
 
 

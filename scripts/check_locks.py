@@ -56,9 +56,7 @@ def find_problems() -> list[str]:
     """Return what is wrong with the locks."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     groups = project["dependency-groups"]
-    runtime, operator, build, dev, dist, fuzz = map(
-        read_lock, ("runtime", "operator", "build", "dev", "dist", "fuzz")
-    )
+    runtime, operator, build, dev, dist, fuzz = map(read_lock, ("runtime", "operator", "build", "dev", "dist", "fuzz"))
     dependencies = project["project"]["dependencies"]
     operator_dependencies = [*dependencies, *project["project"]["optional-dependencies"]["operator"]]
     return [

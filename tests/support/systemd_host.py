@@ -18,9 +18,7 @@ def build_host_image(base: str) -> str:
         f" apt-get install -y -qq --no-install-recommends {TOOLS} >/dev/null\n"
     )
     command = ["docker", "build", "--network=host", "--quiet", f"--tag={name}", "-"]
-    done = subprocess.run(
-        command, input=recipe, capture_output=True, text=True, timeout=PATIENCE, check=False
-    )
+    done = subprocess.run(command, input=recipe, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert done.returncode == 0, done.stderr
     return name
 

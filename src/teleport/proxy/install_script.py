@@ -46,7 +46,7 @@ def render_failure(message: str) -> str:
 
 
 def fill(template: str, values: Mapping[str, str]) -> str:
-    """Put each value, quoted as one word of a shell, in the place of `@ITS_NAME@`; what it holds is not looked at again.
+    """Put each value, quoted as one word of a shell, in the place of `@ITS_NAME@`; nothing in a value is replaced.
 
     Raises:
         BadParameter: a value is too long, or holds what does not print.

@@ -62,18 +62,17 @@ async def _render(call: Call, archives: Archives, public_addrs: tuple[Address, .
 
 
 def choose_address(host: str, public_addrs: tuple[Address, ...]) -> Address:
-    """Return where a host that sent this Host header downloads from: there, or at the first address if it is none of ours.
+    """Return where a host downloads from: where its Host header says, or at the first address if that is not ours.
 
     Raises:
         BadParameter: the header is no address, and the proxy has none of its own.
     """
-    try:
-        asked = parse_address(host, HTTPS_PORT)
-    except BadParameter:
-        if not public_addrs:
-            raise
-        return public_addrs[0]
-    return public_addrs[0] if public_addrs and asked not in public_addrs else asked
+    known = {str(address): address for address in public_addrs}
+    if public_addrs:
+        return known.get(host if ":" in host else f"{host}:{HTTPS_PORT}", public_addrs[0])
+    if host.partition(":")[0] == "":
+        raise BadParameter("the request names no host")
+    return parse_address(host, HTTPS_PORT)
 
 
 def _explain(error: TeleportError) -> str:

@@ -123,8 +123,9 @@ def test_the_install_script_and_systemd_make_a_host_a_member(host: SystemdHost, 
 def test_the_tar_way_installs_upgrades_and_uninstalls(host: SystemdHost, archive: Path) -> None:
     host.copy(str(archive), f"/root/{ARCHIVE}")
     unpack = f"cd /root && tar -xzf {ARCHIVE} && cd teleport"
-    refused = host.try_run(f"{unpack} && setpriv --reuid=65534 --regid=65534 --clear-groups sh -c 'cd / && sh /dev/stdin' < install")
-    assert refused[0] != 0
+    status, printed = host.try_run(f"{unpack} && cp -R . /tmp/copy && setpriv --reuid=65534 /tmp/copy/install")
+    assert status != 0
+    assert "only root" in printed
     assert host.run(f"{unpack} && sudo ./install") == "Teleport binaries have been copied to /usr/local/bin\n"
     host.run("cd /root/teleport && sudo ./install")
     assert host.run("readlink /usr/local/lib/teleport/current").strip() == VERSION
