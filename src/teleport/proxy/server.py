@@ -76,6 +76,7 @@ class ProxyServer:
                 trust=host.trust,
                 certificates=certificates.load(),
             )
+            self._report(None)
             listener = self._build_listener(tls, services)
             await listener.start()
             stack.push_async_callback(listener.stop, GRACE)
