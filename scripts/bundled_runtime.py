@@ -135,7 +135,7 @@ def compile_all(folder: Path) -> None:
         str(folder / "lib"),
         str(folder / "packages"),
     ]
-    subprocess.run(command, env={"PYTHONHASHSEED": "0"}, check=True)
+    subprocess.run(command, env={"PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"}, check=True)
 
 
 def find_oldest_libc(folder: Path) -> tuple[int, ...]:
