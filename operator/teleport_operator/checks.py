@@ -45,9 +45,7 @@ def _find_in_secret(secret: SecretSection) -> Iterator[Problem]:
 
 
 def _find_in_rule(rule: Rule, path: str) -> Iterator[Problem]:
-    """Yield what the schema refuses as well, and what auth reads in a wider sense: a part that is left out."""
-    if bool(rule.service_account_name) != bool(rule.service_account_namespace):
-        yield Problem(path, "service_account_name and service_account_namespace go together", "`*` stands for any")
+    """Yield what the schema refuses as well, and auth does not: all parts of such a rule must match."""
     if rule.service_account and (rule.service_account_name or rule.service_account_namespace):
         yield Problem(path, "has service_account and patterns", "make two rules of it")
 

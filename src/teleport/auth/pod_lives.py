@@ -8,6 +8,7 @@ revoked that would grow for ever, and a crash at any line leaves a pod that is l
 import asyncio
 import logging
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from datetime import timedelta
 
 from teleport.auth import audit
@@ -24,6 +25,8 @@ from teleport.kube.bound_pod import BoundPod, Ending
 RETRY = timedelta(seconds=1)
 PART = 50
 """So many members are removed in one commit."""
+MAX_MEMBERS = 64
+"""So many members of one pod are kept: a container that restarts without its state joins as another host each time."""
 
 logger = logging.getLogger(__name__)
 
@@ -126,10 +129,20 @@ class PodLives:
             self._pods.add(pod)
             watches.begin(pod.namespace)
             watches.suspect(pod)  # it may have ended while its member joined
+            await self._drop_oldest(pod)
         elif event.previous is not None:
             pod = parse_member(event.previous).pod
             if not await self._members.list_of_pod(pod.uid, limit=1):
                 self._forget(pod)
+
+    async def _drop_oldest(self, pod: BoundPod) -> None:
+        """Forget members of containers long gone; whoever of them still lives is cut with the pod all the same."""
+        found = await self._members.list_of_pod(pod.uid, limit=MAX_MEMBERS + PART)
+        items = sorted((item for _, item in found), key=lambda item: item.revision)[:-MAX_MEMBERS]
+        if items:
+            with suppress(CompareFailed):  # another auth server was faster
+                conditions = [Condition(item.key, item.revision) for item in items]
+                await self._backend.commit(conditions, [Delete(item.key) for item in items])
 
     async def _put_out(self, pod: BoundPod, ending: Ending) -> None:
         """Remove a pod's members: first what they serve, then what lets them in."""

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from teleport.clock import Clock
+from teleport.errors import CompareFailed
 from teleport.kube.api_server import ApiServer
 from teleport.kube.connection import JSON, TIMEOUT, KubeConnection, Question, hide_tokens
 from teleport.kube.errors import BadAnswer, Missing
@@ -76,7 +77,11 @@ class KubeApi:
         await self._connection.close()
 
     async def review_token(self, token: str, audiences: Sequence[str]) -> ReviewStatus:
-        """Ask who a token is of, for these audiences; never without any, since that would mean the API server's own."""
+        """Ask who a token is of, for these audiences; never without any, since that would mean the API server's own.
+
+        Raises:
+            BadAnswer: also a conflict, which there cannot be about a review: nothing is stored that could have changed.
+        """
         if not audiences:
             raise BadAnswer("a token cannot be reviewed without an audience")
         review = {
@@ -84,7 +89,11 @@ class KubeApi:
             "kind": "TokenReview",
             "spec": {"token": token, "audiences": list(audiences)},
         }
-        return copy_status(await self._connection.call(Question("POST", _TOKEN_REVIEWS, review)))
+        try:
+            answer = await self._connection.call(Question("POST", _TOKEN_REVIEWS, review))
+        except CompareFailed as error:
+            raise BadAnswer(error.message) from error
+        return copy_status(answer)
 
     async def review_own_access(
         self, verb: str, group: str, resource: str, *, namespace: str = "", name: str = ""

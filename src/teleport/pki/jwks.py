@@ -1,16 +1,20 @@
 """JSON web key sets (RFC 7517, RFC 7518): the public keys of a cluster, and signatures that are verified by them."""
 
-from collections.abc import Callable, Mapping
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import orjson
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from teleport.errors import BadParameter
-from teleport.pki.base64url import decode_base64url
+from teleport.pki.base64url import decode_base64url, encode_base64url
 from teleport.pki.foreign import FOREIGN_ERRORS
 from teleport.pki.jwt import MAX_KEY_ID, JwtError, UnverifiedJwt
 from teleport.pki.keys import MIN_RSA_BITS, RSA_EXPONENT, PublicKey, parse_public_key
@@ -65,17 +69,45 @@ def parse_jwks(text: str) -> JwkSet:
     if len(entries) > MAX_KEYS:
         raise BadParameter(f"the key set has more than {MAX_KEYS} keys")
     keys = tuple(key for key in map(_parse_key, entries) if key is not None)
-    named = [key.key_id for key in keys if key.key_id is not None]
-    if len(set(named)) < len(named):
-        raise BadParameter("two keys of the key set have the same kid")
+    named = Counter(key.key_id for key in keys if key.key_id is not None)
+    for key_id, number in named.items():
+        if number > 1:
+            raise BadParameter(f"{number} keys of the key set have the kid {key_id!r}")
     if not keys:
         raise BadParameter("the key set has no RSA, P-256 or Ed25519 key for signatures")
     return JwkSet(keys)
 
 
+def render_jwks(public_keys: Sequence[str]) -> bytes:
+    """Write the key set of a cluster; a key's id is its thumbprint (RFC 7638).
+
+    Args:
+        public_keys: on P-256, as PEM.
+
+    Raises:
+        BadParameter: one of them is none, or is on another curve.
+    """
+    return orjson.dumps({"keys": [_build_entry(pem) for pem in public_keys]})
+
+
+def _build_entry(pem: str) -> dict[str, str]:
+    try:
+        key = load_pem_public_key(pem.encode("ascii"))
+    except FOREIGN_ERRORS as error:
+        raise BadParameter("the cluster's key for JSON web tokens is malformed") from error
+    if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
+        raise BadParameter("the cluster's key for JSON web tokens is not on P-256")
+    numbers = key.public_numbers()
+    x, y = (encode_base64url(number.to_bytes(_COORDINATE, "big")) for number in (numbers.x, numbers.y))
+    required = {"crv": "P-256", "kty": "EC", "x": x, "y": y}
+    thumbprint = hashlib.sha256(orjson.dumps(required, option=orjson.OPT_SORT_KEYS)).digest()
+    return {**required, "alg": "ES256", "kid": encode_base64url(thumbprint), "use": "sig"}
+
+
 def _parse_key(entry: Mapping[str, Any]) -> Jwk | None:
     if _PRIVATE & entry.keys():
-        raise BadParameter("the key set holds a private or a secret key; publish the public keys alone")
+        named = _describe(entry.get("kid"))
+        raise BadParameter(f"{named}: it is a private or a secret key; publish the public keys alone")
     operations = entry.get("key_ops", ["verify"])
     if entry.get("use", "sig") != "sig" or not isinstance(operations, list) or "verify" not in operations:
         return None
@@ -91,15 +123,24 @@ def _parse_key(entry: Mapping[str, Any]) -> Jwk | None:
         raise BadParameter("a kid of the key set is no short text")
     try:
         return Jwk(key_id, algorithm, build(entry))
+    except BadParameter as error:
+        raise BadParameter(f"{_describe(key_id)}: {error.message}") from error
     except FOREIGN_ERRORS as error:
-        raise BadParameter(f"the key set holds a malformed {kind} key") from error
+        raise BadParameter(f"{_describe(key_id)}: it is a malformed {kind} key") from error
+
+
+def _describe(key_id: object) -> str:
+    """Say which key of a set has a fault; whatever the set calls it."""
+    if isinstance(key_id, str):
+        return f"key {key_id[:MAX_KEY_ID]!r} of the key set"
+    return "a key of the key set without kid"
 
 
 def _build_rsa(entry: Mapping[str, Any]) -> PublicKey:
     modulus, exponent = (int.from_bytes(_decode_field(entry, name), "big") for name in ("n", "e"))
     if exponent != RSA_EXPONENT or not MIN_RSA_BITS <= modulus.bit_length() <= MAX_RSA_BITS:
         raise BadParameter(
-            f"an RSA key of the key set must have {MIN_RSA_BITS} to {MAX_RSA_BITS} bits and the exponent {RSA_EXPONENT}"
+            f"an RSA key must have {MIN_RSA_BITS} to {MAX_RSA_BITS} bits and the exponent {RSA_EXPONENT}"
         )
     return rsa.RSAPublicNumbers(exponent, modulus).public_key()
 
@@ -107,17 +148,17 @@ def _build_rsa(entry: Mapping[str, Any]) -> PublicKey:
 def _build_p256(entry: Mapping[str, Any]) -> PublicKey:
     x, y = (_decode_field(entry, name) for name in ("x", "y"))
     if len(x) != _COORDINATE or len(y) != _COORDINATE:
-        raise BadParameter(f"a P-256 key of the key set must have coordinates of {_COORDINATE} bytes")
+        raise BadParameter(f"a P-256 key must have coordinates of {_COORDINATE} bytes")
     return ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), _UNCOMPRESSED + x + y)
 
 
 def _build_ed25519(entry: Mapping[str, Any]) -> PublicKey:
     key = ed25519.Ed25519PublicKey.from_public_bytes(_decode_field(entry, "x"))
-    return parse_public_key(key, what="Ed25519 key of the key set", curves=frozenset())
+    return parse_public_key(key, what="Ed25519 key", curves=frozenset())
 
 
 def _decode_field(entry: Mapping[str, Any], name: str) -> bytes:
-    return decode_base64url(entry.get(name), what=f"{name!r} of a key of the key set")
+    return decode_base64url(entry.get(name), what=repr(name))
 
 
 _KINDS: dict[tuple[str, str], tuple[str, Callable[[Mapping[str, Any]], PublicKey]]] = {

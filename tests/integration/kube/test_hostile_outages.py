@@ -163,6 +163,16 @@ async def test_hostile_20_an_api_server_that_sends_everybody_away_is_left_alone(
     assert len(kube.received) == 1
 
 
+async def test_hostile_20_a_conflict_about_a_review_is_an_answer_of_no_use(kube: FakeKube, auth_of: AuthServer) -> None:
+    proof = build_proof()
+    kube.vouch_for(proof, build_status(auth_of.cluster_name))
+    kube.fail_next(409)
+    with pytest.raises(Unavailable):
+        await make_stranger(auth_of).join(TOKEN, proof=proof)
+    assert len(kube.received) == 1
+    assert wait_for_event(auth_of, "kubernetes_bad_answer")["message"] == "Kubernetes refuses the change: no"
+
+
 async def test_hostile_20_a_failure_that_passes_is_not_noticed(kube: FakeKube, auth_of: AuthServer) -> None:
     proof = build_proof()
     kube.vouch_for(proof, build_status(auth_of.cluster_name))

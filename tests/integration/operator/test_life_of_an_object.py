@@ -1,15 +1,19 @@
 """An object's life on a real API server: it becomes a token, follows its edits, ends, and goes."""
 
+import json
 import urllib.error
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from support.cluster import AuthServer
-from support.operator_cluster import Objects, find_token
+from support.kube_apiserver import KubeApiServer
+from support.operator_cluster import Objects, build_manifest, find_token
 from support.operator_specs import build_spec
 from support.processes import wait_until
 from teleport.resources.model import render_time
+from teleport_operator.declaration import FINALIZER, Annotation
+from teleport_operator.status import OURS
 
 pytestmark = pytest.mark.usefixtures("operator")
 
@@ -26,6 +30,15 @@ def test_an_object_becomes_a_token(objects: Objects, auth: AuthServer, name: str
     assert objects.find_condition(name, "Active")["reason"] == "InStore"
     assert objects.find_condition(name, "TeleportResourceOwned")["reason"] == "NewResource"
     objects.wait_for_event(name, "Normal", "Created")
+
+
+def test_an_object_gets_a_status_and_a_finalizer_and_nothing_else(objects: Objects, name: str) -> None:
+    before = objects.apply(name, build_spec())
+    after = objects.wait_for(name, "Synced")
+    assert after["metadata"]["finalizers"] == [FINALIZER]
+    assert after["metadata"].get("annotations") == before["metadata"].get("annotations")
+    assert after["spec"] == before["spec"]
+    assert set(after["status"]) <= OURS
 
 
 def test_an_edit_reaches_the_token(objects: Objects, auth: AuthServer, name: str) -> None:
@@ -97,6 +110,21 @@ def test_at_its_end_the_token_goes_and_the_object_stays(objects: Objects, auth: 
     objects.apply(name, build_spec(expires=found["spec"]["expires"]), description="an edit of something else")
     objects.wait_for(name, "Expired")
     assert find_token(auth, name) is None
+
+
+def test_an_end_that_the_api_server_dropped_is_kept_and_told_of(
+    objects: Objects, kubernetes: KubeApiServer, auth: AuthServer, name: str
+) -> None:
+    end = in_seconds(3600)
+    manifest = build_manifest(name, build_spec())
+    manifest["metadata"]["annotations"] = {Annotation.LAST_APPLIED: json.dumps({"metadata": {"expires": end}})}
+    kubernetes.ask("POST", objects.path, manifest)
+    status = objects.wait_for(name, "Synced")["status"]
+    assert (status["expires"], status["expiresFrom"]) == (end, "metadata.expires")
+    token = find_token(auth, name)
+    assert token is not None
+    assert token["metadata"]["expires"] == end
+    objects.wait_for_event(name, "Warning", "ExpiresFromMetadata")
 
 
 def test_only_another_end_brings_an_expired_token_back(objects: Objects, auth: AuthServer, name: str) -> None:

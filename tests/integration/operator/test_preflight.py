@@ -49,6 +49,18 @@ def test_a_token_that_does_not_admit_the_operator_is_named(make_operator: Operat
     assert "join" in done.stdout.splitlines()[-2]
 
 
+def test_an_auth_server_that_may_not_review_tokens_is_named(
+    make_operator: OperatorFactory, kubernetes: KubeApiServer
+) -> None:
+    kubernetes.unbind("system-auth-delegator-teleport-auth")
+    try:
+        done = make_operator().preflight()
+    finally:
+        kubernetes.bind("system:auth-delegator", NAMESPACE, "auth")
+    assert done.returncode == 1
+    assert "auth may not ask Kubernetes; the auth server's log names the right" in done.stdout
+
+
 def test_the_deployment_is_one_that_the_api_server_takes(kubernetes: KubeApiServer) -> None:
     (deployment,) = read_manifest("operator/deploy/deployment.yaml")
     path = f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments?dryRun=All&fieldValidation=Strict"

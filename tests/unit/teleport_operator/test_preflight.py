@@ -1,10 +1,25 @@
-from typing import Any
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, cast
 
+import pytest
 import yaml
 
+from support.clock import START, FakeClock
 from support.declared import CRD_FILE
+from teleport.api.identity import Identity
+from teleport.errors import JoinRefused
+from teleport.kube.api import KubeApi
+from teleport.kube.connection import KubeConnection, Question
+from teleport.kube.errors import Missing, NoAnswer
+from teleport.kube.objects import AccessAnswer
+from teleport.kube.server_version import ServerVersion, parse_version
+from teleport.resources.address import Address
 from teleport_operator.definition import find_gaps
-from teleport_operator.preflight import OBJECT_RIGHTS, Check, Status, build_definition
+from teleport_operator.identity import IdentitySource
+from teleport_operator.preflight import OBJECT_RIGHTS, Check, Preflight, Status, build_definition
+from teleport_operator.server_clock import MAX_SKEW
+from teleport_operator.settings import OperatorSettings
 
 STATUS_PATH = "/apis/resources.teleport.dev/v2/namespaces/{namespace}/teleportprovisiontokens/{name}/status"
 
@@ -40,3 +55,108 @@ def test_a_check_is_a_line_and_its_remedy_another() -> None:
 
 def test_rights_are_named_as_people_name_them() -> None:
     assert str(OBJECT_RIGHTS[0]) == "get teleportprovisiontokens"
+
+
+@dataclass(slots=True)
+class FakeKubernetes:
+    """An API server where nothing is wrong but what a test says, and an auth server that admits nobody."""
+
+    version: str = "v1.34.4"
+    time: datetime | None = START
+    is_known: bool = True
+    is_away: bool = False
+    forbidden: set[str] = field(default_factory=set)
+
+    async def get_version(self) -> ServerVersion:
+        if self.is_away:
+            raise NoAnswer("nobody is there")
+        return parse_version(self.version)
+
+    async def get_time(self) -> datetime | None:
+        return self.time
+
+    async def review_own_access(
+        self, verb: str, _group: str, resource: str, *, namespace: str = "", name: str = ""
+    ) -> AccessAnswer:
+        return AccessAnswer(f"{verb} {resource} {namespace} {name}".strip() not in self.forbidden, "")
+
+    async def call(self, _: Question) -> dict[str, Any]:
+        if not self.is_known:
+            raise Missing("there is no such page")
+        return publish()
+
+    async def get(self) -> Identity:
+        raise JoinRefused("no_rule_matched", "no rule admits it")
+
+    async def check(self) -> dict[str, Check]:
+        """Return what a preflight finds, by name."""
+        settings = OperatorSettings(auth_server=Address("127.0.0.1", 1), namespace="teleport", namespaces=("apps",))
+        preflight = Preflight(
+            settings,
+            api=cast("KubeApi", self),
+            connection=cast("KubeConnection", self),
+            source=cast("IdentitySource", self),
+            clock=FakeClock(),
+        )
+        return {check.name: check async for check in preflight.run()}
+
+
+async def test_where_nothing_is_missing_every_check_says_so_and_has_no_remedy() -> None:
+    checks = await FakeKubernetes().check()
+    assert list(checks) == ["version", "clock", "definition", "rights", "lease", "join"]
+    assert {check.status for name, check in checks.items() if name != "join"} == {Status.OK}
+    assert not any(check.remedy for name, check in checks.items() if name != "join")
+
+
+@pytest.mark.parametrize(("version", "status"), [("v1.29.9", Status.WARNING), ("v1.30.0", Status.OK)])
+async def test_kubernetes_whose_rules_for_whole_objects_are_missing_is_warned_of(version: str, status: Status) -> None:
+    check = (await FakeKubernetes(version=version).check())["version"]
+    assert check.status is status
+    assert ("1.30 or later" in check.remedy) == (status is Status.WARNING)
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize(("skew", "status"), [(MAX_SKEW, Status.OK), (MAX_SKEW + timedelta(seconds=1), Status.WARNING)])
+async def test_a_clock_that_is_off_either_way_is_warned_of(skew: timedelta, status: Status, sign: int) -> None:
+    check = (await FakeKubernetes(time=START + sign * skew).check())["clock"]
+    assert check.status is status
+    assert ("NTP" in check.remedy) == (status is Status.WARNING)
+
+
+async def test_an_api_server_without_a_clock_is_warned_of() -> None:
+    assert (await FakeKubernetes(time=None).check())["clock"].status is Status.WARNING
+
+
+async def test_a_cluster_that_does_not_know_the_kind_is_told_what_to_apply() -> None:
+    check = (await FakeKubernetes(is_known=False).check())["definition"]
+    assert (check.status, check.remedy) == (Status.MISSING, "kubectl apply --server-side -f crds/")
+
+
+@pytest.mark.parametrize(("right", "where"), [(f"{each} apps", "rights") for each in map(str, OBJECT_RIGHTS)])
+async def test_each_right_in_a_namespace_is_asked_for(right: str, where: str) -> None:
+    check = (await FakeKubernetes(forbidden={right}).check())[where]
+    assert check.status is Status.MISSING
+    assert check.finding == f"may not {right.removesuffix(' apps')} in namespace apps"
+
+
+@pytest.mark.parametrize(
+    "right", ["create leases teleport", *(f"{verb} leases teleport teleport-operator" for verb in ("get", "update"))]
+)
+async def test_each_right_to_the_one_lease_is_asked_for(right: str) -> None:
+    check = (await FakeKubernetes(forbidden={right}).check())["lease"]
+    assert check.status is Status.MISSING
+    assert right.split(maxsplit=1)[0] in check.finding
+    assert "operator/deploy/account.yaml" in check.remedy
+
+
+async def test_without_an_api_server_auth_is_looked_at_all_the_same() -> None:
+    checks = await FakeKubernetes(is_away=True).check()
+    assert list(checks) == ["api server", "join"]
+    assert checks["api server"].finding == "nobody is there"
+
+
+async def test_an_auth_server_that_does_not_admit_the_operator_is_named() -> None:
+    check = (await FakeKubernetes().check())["join"]
+    assert check.status is Status.MISSING
+    assert check.finding.startswith("127.0.0.1:1: ")
+    assert "tctl tokens uses" in check.remedy

@@ -20,7 +20,7 @@ HEADER = ("Token", "Admits", "Why")
 MAX_SHOWN = 256
 
 
-def describe_claims(proof: UnverifiedJwt) -> dict[str, str]:
+def summarize_claims(proof: UnverifiedJwt) -> dict[str, str]:
     """Return what the token says of itself, as far as that is no secret; of a claim of the wrong shape nothing."""
     claims = proof.claims
     bound = claims.get("kubernetes.io")
@@ -42,7 +42,7 @@ def to_plain(attempt: Attempt, verdicts: Sequence[Verdict]) -> dict[str, Any]:
     """Return everything as plain data."""
     return {
         "verified": False,
-        "claims": describe_claims(attempt.view.proof),
+        "claims": summarize_claims(attempt.view.proof),
         "admitted": any(verdict.admits for verdict in verdicts),
         "tokens": [_to_plain(verdict, attempt) for verdict in verdicts],
     }
@@ -50,7 +50,8 @@ def to_plain(attempt: Attempt, verdicts: Sequence[Verdict]) -> dict[str, Any]:
 
 def render_text(attempt: Attempt, verdicts: Sequence[Verdict]) -> str:
     """Return everything as a person reads it: what the token says, a table, and what to know or do for each row."""
-    claims = render_pairs((f"{name.capitalize()}:", text) for name, text in describe_claims(attempt.view.proof).items())
+    summary = summarize_claims(attempt.view.proof)
+    claims = render_pairs((f"{name.capitalize()}:", text) for name, text in summary.items())
     rows = [(verdict.name, "yes" if verdict.admits else "no", _summarize(verdict)) for verdict in verdicts]
     details = (_render_verdict(verdict, attempt) for verdict in verdicts if _is_worth_a_word(verdict, verdicts))
     return "\n".join([claims, NOT_VERIFIED + "\n", render_table(HEADER, rows), *details])

@@ -43,7 +43,7 @@ def _parse_namespaces(ctx: click.Context, param: click.Parameter, values: tuple[
     "preflight",
     cls=TctlCommand,
     examples=[
-        "kubectl --namespace=teleport exec deploy/auth -- tctl kube preflight",
+        "kubectl --namespace=teleport exec deployment/teleport-auth -- tctl kube preflight",
         "tctl kube preflight --cluster-name=example.com --verify-pod --namespace=apps",
         "tctl -c /etc/teleport.yaml kube preflight --format=json",
     ],

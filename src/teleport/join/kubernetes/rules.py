@@ -35,7 +35,10 @@ def find_mismatches(rule: Rule, account: ServiceAccount) -> tuple[str, ...]:
 
 
 def find_nearest(rules: Sequence[Rule], account: ServiceAccount) -> Rule:
-    """Return the rule with the fewest mismatches, and among those one that names the account's own namespace."""
+    """Return the rule with the fewest mismatches, among those one that names the account's own namespace.
+
+    Of several that are equally near it is the first, so that people and logs are told of the same one.
+    """
     return min(
         rules,
         key=lambda rule: (

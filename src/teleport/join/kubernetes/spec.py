@@ -50,9 +50,9 @@ class Rule(Model):
     service_account: Text = ""
     """`namespace:name`, compared as a whole."""
     service_account_namespace: Text = ""
-    """A pattern with `*` and `?`."""
+    """A pattern with `*` and `?`; goes with `service_account_name`."""
     service_account_name: Text = ""
-    """A pattern with `*` and `?`."""
+    """A pattern with `*` and `?`; goes with `service_account_namespace`."""
 
 
 class StaticJwks(Model):
@@ -126,13 +126,16 @@ def parse_spec(token: Token) -> KubernetesSpec:
 
 
 def check_rule(rule: Rule, where: str) -> None:
-    """Refuse a rule that admits nobody, or says nothing.
+    """Refuse a rule that admits nobody, says nothing, or says less than it seems to.
 
     Raises:
-        BadParameter: the rule is empty, or holds what no ServiceAccount's name can; the message names the place.
+        BadParameter: the rule is empty, has one pattern of two, or holds what no ServiceAccount's name can; the message
+            names the place.
     """
     if not (rule.service_account or rule.service_account_namespace or rule.service_account_name):
         raise BadParameter(f"{where} is empty; give service_account as namespace:name")
+    if bool(rule.service_account_namespace) != bool(rule.service_account_name):
+        raise BadParameter(f"{where} must have service_account_namespace and service_account_name together; * is any")
     if rule.service_account:
         parts = rule.service_account.split(":")
         if len(parts) != 2 or not all(_LABEL.fullmatch(part) for part in parts):  # noqa: PLR2004 - namespace and name

@@ -12,7 +12,7 @@ import pytest
 from support.auth import HOST_ID, InProcessAuth, to_der
 from support.jwt_tokens import build_claims, sign
 from support.pod_cluster import ACCOUNT, BOUND, NAMESPACE, POD, PodCluster
-from teleport.agent.identity import generate_keys
+from teleport.api.joined import generate_keys
 from teleport.api.messages import HeartbeatRequest, HostCertificatesRequest, JoinResponse
 from teleport.auth.access import Caller
 from teleport.auth.callers import identify
@@ -294,6 +294,24 @@ async def test_a_store_that_fails_at_first_puts_the_member_out_later(
     await cluster.wait_until_out(response)
     assert failures == []
     assert await cluster.list_ends() == [(response.host_id, Ending.POD_GONE)]
+
+
+@pytest.mark.parametrize("restarts", [2, 3, 5])
+async def test_of_a_pod_whose_container_restarts_without_its_state_the_last_members_are_kept(
+    cluster: Cluster, monkeypatch: pytest.MonkeyPatch, restarts: int
+) -> None:
+    monkeypatch.setattr("teleport.auth.pod_lives.MAX_MEMBERS", 3)
+    members = [(await cluster.join()).host_id for _ in range(restarts + 1)]
+
+    async def list_ids() -> set[str]:
+        found = await cluster.auth.stores.pod_members.list_of_pod(BOUND.uid, limit=100)
+        return {member.member_id for member, _ in found}
+
+    async def is_bounded() -> bool:
+        return await list_ids() == set(members[-3:])
+
+    await until(is_bounded)
+    assert await cluster.list_ends() == []
 
 
 async def test_where_pods_cannot_be_watched_nobody_is_bound_to_one(monkeypatch: pytest.MonkeyPatch) -> None:

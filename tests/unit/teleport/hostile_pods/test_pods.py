@@ -17,7 +17,7 @@ from support.pod_joining import (
     PodJoining,
     build_proof,
 )
-from teleport.agent.identity import generate_keys
+from teleport.api.joined import generate_keys
 from teleport.kube.objects import Pod
 
 POD = Pod("web-0", "pod-uid", "web", is_terminating=False)
@@ -75,12 +75,12 @@ async def test_hostile_11_12_13_what_the_api_server_says_is_in_the_audit_log(
     ("rule", "namespace"),
     [
         ({"service_account": "ns:web"}, "ns-evil"),
-        ({"service_account_namespace": "ns"}, "ns-evil"),
-        ({"service_account_namespace": "ns"}, "evil-ns"),
-        ({"service_account_namespace": "ns?"}, "ns"),
-        ({"service_account_namespace": "ns?"}, "ns-evil"),
-        ({"service_account_namespace": "n.s"}, "nas"),
-        ({"service_account_namespace": "ns**-x"}, "ns"),
+        ({"service_account_namespace": "ns", "service_account_name": "*"}, "ns-evil"),
+        ({"service_account_namespace": "ns", "service_account_name": "*"}, "evil-ns"),
+        ({"service_account_namespace": "ns?", "service_account_name": "*"}, "ns"),
+        ({"service_account_namespace": "ns?", "service_account_name": "*"}, "ns-evil"),
+        ({"service_account_namespace": "n.s", "service_account_name": "*"}, "nas"),
+        ({"service_account_namespace": "ns**-x", "service_account_name": "*"}, "ns"),
     ],
 )
 async def test_hostile_15_only_what_a_rule_says_is_admitted(rule: dict[str, str], namespace: str) -> None:

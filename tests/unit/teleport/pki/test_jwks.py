@@ -1,4 +1,5 @@
 import json
+import re
 from typing import Any
 
 import pytest
@@ -20,7 +21,16 @@ from support.jwt_tokens import (
     sign,
 )
 from teleport.errors import BadParameter
-from teleport.pki.jwks import MAX_KEY_SET, MAX_KEYS, MAX_UNNAMED_TRIES, UnknownKey, parse_jwks, verify_jwt
+from teleport.pki.authority import create_jwt_authority
+from teleport.pki.jwks import (
+    MAX_KEY_SET,
+    MAX_KEYS,
+    MAX_UNNAMED_TRIES,
+    UnknownKey,
+    parse_jwks,
+    render_jwks,
+    verify_jwt,
+)
 from teleport.pki.jwt import JwtError, parse_jwt
 
 
@@ -113,6 +123,23 @@ def test_a_weak_or_malformed_key_is_refused(key: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     "key",
     [
+        build_jwk(RSA, e=encode_number(3)),
+        build_jwk(P256, x="AA"),
+        build_jwk(P256, x=encode(bytes(32))),
+        build_jwk(ED25519, x=None),
+        build_jwk(RSA, d="AQAB"),
+    ],
+)
+def test_a_refusal_names_the_key(key: dict[str, Any]) -> None:
+    with pytest.raises(BadParameter, match=r"^key 'mine' of the key set: "):
+        parse_jwks(build_jwks(build_jwk(RSA), key | {"kid": "mine"}))
+    with pytest.raises(BadParameter, match=r"^a key of the key set without kid: "):
+        parse_jwks(build_jwks(build_jwk(RSA), {name: value for name, value in key.items() if name != "kid"}))
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
         build_jwk(RSA, use="enc"),
         build_jwk(RSA, use=None, key_ops=["sign"]),
         build_jwk(RSA, key_ops="verify"),
@@ -189,7 +216,7 @@ def test_a_key_is_not_in_the_repr_of_its_set() -> None:
 
 
 def test_one_id_for_two_keys_is_refused() -> None:
-    with pytest.raises(BadParameter, match="same kid"):
+    with pytest.raises(BadParameter, match="2 keys of the key set have the kid 'a'"):
         parse_jwks(build_jwks(build_jwk(RSA, kid="a"), build_jwk(P256, kid="a")))
 
 
@@ -219,3 +246,18 @@ def test_any_json_is_a_key_set_or_refused(data: Any) -> None:
     for document in (data, {"keys": [data]}, {"keys": [{"kty": "RSA", **data}] if isinstance(data, dict) else data}):
         with pytest.raises(BadParameter):
             parse_jwks(json.dumps(document))
+
+
+def test_the_keys_of_a_cluster_are_published_and_can_be_read_again() -> None:
+    keys = [create_jwt_authority().public_key for _ in range(2)]
+    text = render_jwks(keys).decode()
+    assert [key.algorithm for key in parse_jwks(text).keys] == ["ES256", "ES256"]
+    assert render_jwks(keys).decode() == text
+    ids = re.findall(r'"kid":"([A-Za-z0-9_-]{43})"', text)
+    assert len(set(ids)) == 2
+
+
+@pytest.mark.parametrize("pem", ["", "no key", "-----BEGIN PUBLIC KEY-----\nMA==\n-----END PUBLIC KEY-----\n"])
+def test_what_is_no_key_is_not_published(pem: str) -> None:
+    with pytest.raises(BadParameter):
+        render_jwks([pem])

@@ -158,7 +158,8 @@ def test_an_address_is_judged_where_it_is_given() -> None:
 
 
 def test_a_token_that_admits_too_is_noticed_where_the_admitting_ones_are_named() -> None:
-    tokens = [build_token("narrow"), build_token("wide", allow=[{"service_account_name": "*"}])]
+    everybody = {"service_account_namespace": "*", "service_account_name": "*"}
+    tokens = [build_token("narrow"), build_token("wide", allow=[everybody])]
     assert run(*tokens, build_suite(build_case()))[0] == 0
     assert run(*tokens, build_suite(build_case(by=["wide", "narrow"])))[0] == 0
     assert run(*tokens, build_suite(build_case(by="narrow")))[0] == 1

@@ -218,7 +218,8 @@ def test_the_rule_that_admits_is_told_by_its_number() -> None:
 
 
 def test_the_nearest_rule_is_told_with_what_differs() -> None:
-    section = {"allow": [{"service_account": "a:b", "service_account_name": "c"}, ALLOW[1]]}
+    far = {"service_account": "a:b", "service_account_name": "c", "service_account_namespace": "*"}
+    section = {"allow": [far, ALLOW[1]]}
     (finding,) = explain(section, sign(build_claims(**CLAIMS["near a pattern"]))).findings
     assert "the nearest is rule 2, which differs in service_account_namespace ('team-*', " in finding.detail
     assert "the token says 'xteam-a')" in finding.detail

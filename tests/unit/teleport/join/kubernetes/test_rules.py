@@ -58,6 +58,12 @@ def test_the_nearest_rule_is_the_one_with_the_fewest_mismatches_or_of_the_same_n
     assert find_mismatches(far, ACCOUNT) == ("service_account", "service_account_name")
 
 
+def test_of_rules_that_are_equally_near_the_first_is_named() -> None:
+    first, second = Rule(service_account="apps:db"), Rule(service_account="apps:api")
+    assert find_nearest([Rule(service_account="a:b"), first, second], ACCOUNT) == first
+    assert find_nearest([second, first], ACCOUNT) == second
+
+
 def test_hostile_15_a_pattern_of_many_stars_is_not_tried_in_every_way() -> None:
     account = ServiceAccount("a" * 63, "a" * 253)
     assert find_rule([Rule(service_account_name="*a" * 126 + "b")], account) is None
