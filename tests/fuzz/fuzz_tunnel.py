@@ -1,4 +1,4 @@
-"""Feeds a tunnel what no peer sends: it is read or refused, never beyond the limits, and two ways of cutting it agree."""
+"""Feeds a tunnel what no peer sends: it is read or refused, within its limits, and however the bytes are cut."""
 
 import sys
 from contextlib import suppress

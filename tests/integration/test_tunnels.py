@@ -1,0 +1,79 @@
+"""Tunnels over real sockets, on both event loops that the product runs on."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+import uvloop
+
+from support.tls_certificates import ThrowawayAuthority
+from support.tunnels import Heard
+from teleport.tunnel.inner_tls import InnerTls
+from teleport.tunnel.preface import PrefaceProtocol, render_preface
+from teleport.tunnel.session import Session
+from teleport.tunnel.websocket import WebSocketClient, WebSocketServer
+from teleport.web.tls import build_client_context, build_server_context
+
+SIZE = 3_000_000
+
+
+class Waiting(Heard):
+    """Says when it is over."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.over = asyncio.Event()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self.over.set()
+
+
+async def carry(*, in_websocket: bool) -> None:
+    """Let the accepting side open a stream that echoes, through TLS or through TLS in a WebSocket in TLS."""
+    authority = ThrowawayAuthority.create()
+    leaf = authority.issue()
+    identity = {"certificate_pem_chain": leaf.certificate_pem, "private_key_pem": leaf.key_pem}
+    server_context = build_server_context(**identity, client_ca_pems=[authority.certificate_pem])
+    client_context = build_client_context(ca_pems=[authority.certificate_pem], **identity)
+    loop = asyncio.get_running_loop()
+    proxy = Session(is_dialer=False)
+    agent = Session(is_dialer=True, accept=lambda _: PrefaceProtocol(lambda _document, _stream: Heard(echoes=True)))
+    far, near = (
+        InnerTls(
+            context=context, server_side=context is server_context, server_hostname=name, protocol_factory=lambda s=s: s
+        )  # type: ignore[misc] # the default binds the session of this round
+        for context, name, s in ((server_context, None, proxy), (client_context, "localhost", agent))
+    )
+    outer: list[asyncio.Protocol] = [proxy, agent]
+    if in_websocket:
+        outer = [
+            WebSocketServer(protocol_factory=lambda: far),
+            WebSocketClient(host="localhost", path="/tunnel", protocol_factory=lambda: near),
+        ]
+    server = await loop.create_server(lambda: outer[0], "127.0.0.1", 0, ssl=server_context)
+    port = server.sockets[0].getsockname()[1]
+    await loop.create_connection(lambda: outer[1], "127.0.0.1", port, ssl=client_context, server_hostname="localhost")
+    if in_websocket:
+        await asyncio.gather(far.established(), near.established())
+    while not proxy.is_usable:
+        await asyncio.sleep(0.001)
+    heard = Waiting()
+    stream = await proxy.open(render_preface({"to": "app"}), lambda: heard)
+    stream.write(bytes(SIZE))
+    stream.write_eof()
+    await heard.over.wait()
+    assert heard.data == bytes(SIZE)
+    assert heard.error is None
+    assert stream.get_extra_info("peercert")["subject"]
+    agent.close()
+    await asyncio.gather(proxy.closed(), agent.closed())
+    assert proxy.error is agent.error is None
+    server.close()
+    await asyncio.sleep(0.05)
+
+
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])
+@pytest.mark.parametrize("in_websocket", [False, True], ids=["tls", "websocket"])
+def test_a_tunnel_carries_megabytes_both_ways(run: Callable[[Awaitable[None]], None], *, in_websocket: bool) -> None:
+    run(carry(in_websocket=in_websocket))
