@@ -1,7 +1,8 @@
 """Tunnels over real sockets, on both event loops that the product runs on."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 import pytest
 import uvloop
@@ -33,17 +34,15 @@ async def carry(*, in_websocket: bool) -> None:
     """Let the accepting side open a stream that echoes, through TLS or through TLS in a WebSocket in TLS."""
     authority = ThrowawayAuthority.create()
     leaf = authority.issue()
-    identity = {"certificate_pem_chain": leaf.certificate_pem, "private_key_pem": leaf.key_pem}
-    server_context = build_server_context(**identity, client_ca_pems=[authority.certificate_pem])
-    client_context = build_client_context(ca_pems=[authority.certificate_pem], **identity)
+    authorities, chain, key = [authority.certificate_pem], leaf.certificate_pem, leaf.key_pem
+    server_context = build_server_context(certificate_pem_chain=chain, private_key_pem=key, client_ca_pems=authorities)
+    client_context = build_client_context(ca_pems=authorities, certificate_pem_chain=chain, private_key_pem=key)
     loop = asyncio.get_running_loop()
     proxy = Session(is_dialer=False)
     agent = Session(is_dialer=True, accept=lambda _: PrefaceProtocol(lambda _document, _stream: Heard(echoes=True)))
-    far, near = (
-        InnerTls(
-            context=context, server_side=context is server_context, server_hostname=name, protocol_factory=lambda s=s: s
-        )  # type: ignore[misc] # the default binds the session of this round
-        for context, name, s in ((server_context, None, proxy), (client_context, "localhost", agent))
+    far = InnerTls(context=server_context, server_side=True, protocol_factory=lambda: proxy)
+    near = InnerTls(
+        context=client_context, server_side=False, server_hostname="localhost", protocol_factory=lambda: agent
     )
     outer: list[asyncio.Protocol] = [proxy, agent]
     if in_websocket:
@@ -56,8 +55,9 @@ async def carry(*, in_websocket: bool) -> None:
     await loop.create_connection(lambda: outer[1], "127.0.0.1", port, ssl=client_context, server_hostname="localhost")
     if in_websocket:
         await asyncio.gather(far.established(), near.established())
-    while not proxy.is_usable:
-        await asyncio.sleep(0.001)
+    async with asyncio.timeout(10):
+        while not proxy.is_usable:  # noqa: ASYNC110 - a session does not tell that its connection is there
+            await asyncio.sleep(0.001)
     heard = Waiting()
     stream = await proxy.open(render_preface({"to": "app"}), lambda: heard)
     stream.write(bytes(SIZE))
@@ -75,5 +75,7 @@ async def carry(*, in_websocket: bool) -> None:
 
 @pytest.mark.parametrize("run", [asyncio.run, uvloop.run], ids=["asyncio", "uvloop"])
 @pytest.mark.parametrize("in_websocket", [False, True], ids=["tls", "websocket"])
-def test_a_tunnel_carries_megabytes_both_ways(run: Callable[[Awaitable[None]], None], *, in_websocket: bool) -> None:
+def test_a_tunnel_carries_megabytes_both_ways(
+    run: Callable[[Coroutine[Any, Any, None]], None], *, in_websocket: bool
+) -> None:
     run(carry(in_websocket=in_websocket))

@@ -184,7 +184,7 @@ class WebSocket(asyncio.Protocol):
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Send bytes, in as many messages as it takes."""
-        if self.is_closing or not data:
+        if self.is_closing or self._peer.state is not State.OPEN:  # the peer's goodbye may be read before what it sent
             return
         view = memoryview(data)
         for start in range(0, len(view), MAX_PAYLOAD):

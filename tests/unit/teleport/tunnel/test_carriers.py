@@ -181,6 +181,9 @@ async def test_a_tunnel_runs_in_tls_in_a_websocket() -> None:
     await settle(300)
     assert near.data == bytes(500_000)
     assert stream.get_extra_info("ssl_object").version() == "TLSv1.3"
+    dialer.close()
+    await settle()
+    assert dialer.error is other.error is None
 
 
 @pytest.mark.parametrize(
