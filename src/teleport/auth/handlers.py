@@ -12,6 +12,7 @@ from teleport.auth.joining import Joining
 from teleport.auth.presence import Heartbeats
 from teleport.auth.resources import ResourceStore
 from teleport.auth.stores import Stores
+from teleport.auth.token_changes import TokenChanges
 from teleport.errors import BadParameter
 from teleport.resources.codec import parse_kind, parse_resource, to_plain
 from teleport.resources.model import Resource, check_name
@@ -32,6 +33,7 @@ class Handlers:
         heartbeats: takes what hosts say of themselves.
         stores: where auth servers, proxies and the tokens' uses are found.
         by_kind: what can be read and written as resources.
+        token_changes: tells who waits for changes of tokens.
         people: the lines of the table about people.
     """
 
@@ -44,6 +46,7 @@ class Handlers:
         heartbeats: Heartbeats,
         stores: Stores,
         by_kind: Mapping[str, ResourceStore],
+        token_changes: TokenChanges,
         people: Mapping[ops.Operation[Any, Any], Handler],
     ) -> None:
         self._authority = authority
@@ -60,6 +63,7 @@ class Handlers:
             ops.HEARTBEAT: self._heartbeat,
             ops.GOODBYE: self._goodbye,
             ops.TOKEN_USES: self._token_uses,
+            ops.TOKEN_CHANGES: token_changes.wait,
             ops.RESOURCE_CREATE: self._create,
             ops.RESOURCE_UPSERT: self._upsert,
             ops.RESOURCE_UPDATE: self._update,

@@ -188,6 +188,7 @@ class AuthServer:
             host_id=self._host_id,
             passwords=PasswordKeeper(),
         )
+        self._token_changes = TokenChanges(tokens=stores.tokens)
         self._limits = JoinLimits(limits=settings.connection_limits, audit_log=self._audit, clock=clock)
         services = self._build_services()
         self._identity = ServerIdentity(
@@ -230,6 +231,7 @@ class AuthServer:
         await stack.enter_async_context(running(self._background(), partial(self._readiness.fail, COMPONENT)))
         await self._listener.start()
         stack.push_async_callback(self._listener.stop, GRACE)
+        stack.callback(self._token_changes.end)  # first of all, or who waits for changes would delay the end
         await self._announce()
 
     def _background(self) -> list[Coroutine[None, None, None]]:
@@ -237,6 +239,7 @@ class AuthServer:
         return [
             self._audit.run(),
             self._pod_lives.run(),
+            self._token_changes.run(),
             follow(backend, AUTHORITIES, self._take_over_authorities),
             follow(backend, ROLES, self._people.roles.reload),
             follow(backend, STATIC_TOKENS, self._stores.static_tokens.reload),
@@ -353,6 +356,7 @@ class AuthServer:
             heartbeats=Heartbeats(presence=stores.presence, clock=self._clock),
             stores=stores,
             by_kind=by_kind,
+            token_changes=self._token_changes,
             people=self._people.table,
         )
 
