@@ -38,6 +38,7 @@ from teleport.auth.stores.cluster import check_seal, decide_cluster_name
 from teleport.auth.stores.presence import SERVER_LIFE
 from teleport.auth.stores.roles import PREFIX as ROLES
 from teleport.auth.stores.static_tokens import KEY as STATIC_TOKENS
+from teleport.auth.token_changes import TokenChanges
 from teleport.backend.catalog import open_backend
 from teleport.clock import Clock
 from teleport.config.settings import Settings

@@ -1,4 +1,4 @@
-"""Tells who waits which tokens have changed: the last changes are remembered, and for older ones a list must be read."""
+"""Tells who waits which tokens have changed: the last changes are remembered; for older ones a list must be read."""
 
 import asyncio
 import logging
@@ -40,8 +40,8 @@ class _Change:
 class TokenChanges:
     """Follows the store, and lets others wait for what happens there.
 
-    A mark names a watch of the store and a change in it. Marks of former watches, and of changes that are forgotten, are
-    answered by a new one and by the advice to read the list.
+    A mark names a watch of the store and a change in it. Marks of former watches, and of changes that are forgotten,
+    are answered by a new one and by the advice to read the list.
 
     Args:
         tokens: the store.
