@@ -1,6 +1,6 @@
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -15,6 +15,7 @@ from teleport_operator.marks import Marks, mark, read_marks
 from teleport_operator.tokens import Tokens
 
 OPERATOR = "teleport-operator"
+HOUR = timedelta(hours=1)
 
 
 class FakeAuth:
@@ -24,6 +25,9 @@ class FakeAuth:
         self.tokens: dict[str, Token] = {}
         self.asked: list[str] = []
         self.uses: list[m.TokenUse] = []
+        self.changes: m.TokenChangesResponse | None = None
+        """What is told to who waits; they are not told where it is None."""
+        self.while_waiting: Callable[[], Awaitable[None]] | None = None
         self.between_pages: Callable[[], Awaitable[None]] | None = None
         self._revision = 0
 
@@ -37,6 +41,8 @@ class FakeAuth:
         self.asked.append(operation.name)
         await asyncio.sleep(0)
         match operation:
+            case ops.TOKEN_CHANGES:
+                return await self._tell(request)
             case ops.RESOURCE_LIST:
                 return await self._list(request)
             case ops.RESOURCE_GET:
@@ -53,6 +59,15 @@ class FakeAuth:
         if operation is ops.RESOURCE_UPDATE:
             self._compare(token.name, token.metadata.revision)
         return m.ResourceResponse(resource=to_plain(self.put(token)))
+
+    async def _tell(self, request: m.TokenChangesRequest) -> m.TokenChangesResponse:
+        if self.changes is None:
+            raise NotFound("there is no such page")
+        if not request.mark:
+            return m.TokenChangesResponse(mark="first", is_complete=False)
+        if self.while_waiting is not None:
+            await self.while_waiting()
+        return self.changes
 
     async def _list(self, request: m.ListRequest) -> m.ListResponse:
         resources = tuple(
@@ -191,3 +206,80 @@ async def test_only_newer_uses_are_returned_and_more_are_asked_for_where_all_are
     assert len(await tokens.list_uses("name", moments[3])) == 3
     assert auth.asked == ["token_uses"]
     assert len(await tokens.list_uses("name", moments[45])) == 45
+
+
+def tell(*tokens: Token, gone: tuple[Token, ...] = (), revision: int = 0) -> m.TokenChangesResponse:
+    """Return what auth tells of tokens, and of others that went at a revision."""
+    former = [m.GoneToken(name=token.safe_name, labels=token.metadata.labels, revision=str(revision)) for token in gone]
+    return m.TokenChangesResponse(mark="next", tokens=tuple(map(to_plain, tokens)), gone=tuple(former))
+
+
+@pytest.fixture
+async def listening(auth: FakeAuth, tokens: Tokens) -> Tokens:
+    """Tokens of which one is known, with auth that tells changes."""
+    auth.put(build_token("a"))
+    auth.changes = tell()
+    await tokens.refresh()
+    return tokens
+
+
+async def test_what_others_create_change_or_delete_is_heard_of_without_a_list(
+    auth: FakeAuth, listening: Tokens
+) -> None:
+    edited = auth.put(auth.tokens["token-of-a"].with_metadata(description="edited"))
+    auth.changes = tell(edited, auth.put(build_token("b")), auth.put(build_token("c", operator="another")))
+    auth.asked.clear()
+    assert await listening.wait_for_changes(HOUR) == {"a", "b"}
+    assert listening.find("a")[""].metadata.description == "edited"
+    auth.changes = tell(gone=(edited,), revision=9)
+    assert await listening.wait_for_changes(HOUR) == {"a"}
+    assert listening.find("a") == {}
+    assert set(auth.asked) == {"token_changes"}
+
+
+async def test_a_token_that_lost_its_labels_is_gone_for_its_object(auth: FakeAuth, listening: Tokens) -> None:
+    before = auth.tokens["token-of-a"]
+    auth.changes = tell(auth.put(before.with_metadata(labels={})), gone=(before,), revision=9)
+    assert await listening.wait_for_changes(HOUR) == {"a"}
+    assert listening.find("a") == {}
+
+
+async def test_our_own_changes_are_no_news_when_they_are_told(auth: FakeAuth, listening: Tokens) -> None:
+    await listening.create(build_token("b"))
+    created = auth.tokens["token-of-b"]
+    await listening.update(created.with_metadata(description="edited"))
+    auth.changes = tell(created, auth.tokens["token-of-b"])
+    assert await listening.wait_for_changes(HOUR) == set()
+    assert listening.find("b")[""].metadata.description == "edited"
+
+
+async def test_a_token_that_is_older_than_what_is_known_is_not_gone(auth: FakeAuth, listening: Tokens) -> None:
+    auth.changes = tell(gone=(auth.tokens["token-of-a"],), revision=1)
+    assert await listening.wait_for_changes(HOUR) == set()
+    assert set(listening.find("a")) == {""}
+
+
+async def test_a_token_that_we_delete_while_it_is_told_of_stays_deleted(auth: FakeAuth, listening: Tokens) -> None:
+    stored = auth.tokens["token-of-a"]
+    auth.changes = tell(stored)
+
+    async def delete() -> None:
+        await listening.delete("token-of-a", stored)
+
+    auth.while_waiting = delete
+    assert await listening.wait_for_changes(HOUR) == set()
+    assert listening.find("a") == {}
+
+
+async def test_where_auth_does_not_know_what_was_missed_the_list_is_to_be_read(
+    auth: FakeAuth, listening: Tokens
+) -> None:
+    auth.changes = m.TokenChangesResponse(mark="another", is_complete=False)
+    assert await listening.wait_for_changes(HOUR) is None
+
+
+async def test_an_auth_server_that_tells_no_changes_is_read_by_lists(auth: FakeAuth, tokens: Tokens) -> None:
+    auth.put(build_token("a"))
+    assert await tokens.refresh() == {"a"}
+    with pytest.raises(NotFound):
+        await tokens.wait_for_changes(HOUR)

@@ -26,7 +26,7 @@ CALLERS = {
     "auditor+editor": build_user("auditor", "editor"),
     "admin": ADMIN,
 }
-VERBS = ("create", "upsert", "update", "read", "read_secrets", "list", "delete")
+VERBS = ("create", "upsert", "update", "read", "read_secrets", "list", "watch", "delete")
 OTHER_KINDS = (
     "trust",
     "join",
@@ -69,7 +69,7 @@ AUDITOR = ACCESS | READ_PRESENCE | set(product(("read", "list"), ("token", *PEOP
 EDITOR = (
     AUDITOR
     | set(product(VERBS, ("token",)))
-    | set(product(set(VERBS) - {"read_secrets"}, PEOPLE))
+    | set(product(set(VERBS) - {"read_secrets", "watch"}, PEOPLE))
     | set(product(("delete",), PRESENCE))
 )
 HOST = CERTIFIED | {("create", "host_certificate"), ("update", "presence"), ("delete", "presence")}
@@ -78,7 +78,7 @@ GOLDEN = {
     "anonymous": EVERYBODY,
     "bot": CERTIFIED,
     "operator": CERTIFIED
-    | set(product(("create", "update", "read", "read_secrets", "list", "delete"), ("token",)))
+    | set(product(("create", "update", "read", "read_secrets", "list", "watch", "delete"), ("token",)))
     | {("list", "token_use")},
     "host": HOST,
     "proxy": HOST | {("create", "login"), ("list", "app"), ("create", "app_session")},
