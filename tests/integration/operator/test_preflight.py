@@ -104,6 +104,7 @@ def read_definition_without_whole_rules() -> Document:
         timeout=PATIENCE,
         env=build_environment() | {"PATH": TOOLS},
     )
+    definition: Document
     (definition,) = parse_documents(done.stdout)
     return definition
 

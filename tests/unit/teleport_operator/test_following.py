@@ -2,7 +2,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -83,7 +83,10 @@ class Story:
         run_in_virtual_time(run())
 
 
-def _take(answers: list[Any]) -> Any:
+T = TypeVar("T")
+
+
+def _take(answers: list[T | TeleportError]) -> T:
     answer = answers.pop(0) if len(answers) > 1 else answers[0]
     if isinstance(answer, TeleportError):
         raise answer

@@ -1,4 +1,4 @@
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -70,7 +70,7 @@ class FakeKubernetes:
     is_known: bool = True
     is_away: bool = False
     forbidden: set[str] = field(default_factory=set)
-    objects: list[RawObject] = field(default_factory=list)
+    objects: Sequence[RawObject] = ()
     lists: TeleportError | None = None
     """Why objects cannot be listed."""
     identity_file: Path | None = None
