@@ -1,4 +1,3 @@
-from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any, cast
 
@@ -7,6 +6,7 @@ from prometheus_client import CollectorRegistry
 
 from support.clock import START, FakeClock
 from support.declared import KUBERNETES, build_object
+from support.one_object import OneObject
 from teleport.errors import CompareFailed
 from teleport.kube.custom_objects import CustomObjects, RawObject
 from teleport_operator.conditions import Report, State
@@ -22,42 +22,12 @@ OTHERS = "others.example/finalizer"
 END = START + timedelta(hours=1)
 
 
-class FakeObjects:
-    """One object on an API server, which may be gone, or be made anew."""
-
-    def __init__(self, raw: dict[str, Any]) -> None:
-        self.stored: dict[str, Any] | None = raw
-        self.written: list[str] = []
-
-    def change(self, **changes: Any) -> dict[str, Any]:
-        """Let the object be another one."""
-        assert self.stored is not None
-        version = str(int(self.stored["metadata"]["resourceVersion"]) + 1)
-        metadata = self.stored["metadata"] | {"resourceVersion": version} | changes.pop("metadata", {})
-        self.stored = {**self.stored, **changes, "metadata": metadata}
-        return self.stored
-
-    async def apply_status(self, raw: RawObject, status: Mapping[str, Any]) -> RawObject | None:
-        self.written.append("status")
-        if self.stored is None or self.stored["metadata"]["uid"] != raw["metadata"]["uid"]:
-            return None
-        return self.change(status=status)
-
-    async def set_finalizers(self, raw: RawObject, finalizers: Sequence[str]) -> RawObject | None:
-        self.written.append("finalizers")
-        if self.stored is None:
-            return None
-        if raw["metadata"]["resourceVersion"] != self.stored["metadata"]["resourceVersion"]:
-            raise CompareFailed("the object has been modified")
-        return self.change(metadata={"finalizers": list(finalizers)})
-
-
 class Story:
     """An object, its newest copy that is known, and who writes it."""
 
     def __init__(self, spec: object = KUBERNETES, **metadata: Any) -> None:
         self.raw = build_object(spec, **metadata)
-        self.objects = FakeObjects(self.raw)
+        self.objects = OneObject(self.raw)
         self.cache = ObjectCache()
         self.cache.put(self.raw)
         self.registry = CollectorRegistry()

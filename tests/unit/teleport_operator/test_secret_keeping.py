@@ -6,9 +6,9 @@ import pytest
 
 from support.clock import START
 from support.declared import LONG_NAME, build_object, declare
-from teleport.errors import CompareFailed, TeleportError
-from teleport.kube.custom_objects import RawObject
-from teleport.kube.delivered_secrets import DeliveredSecret, DeliveredSecrets
+from support.written_secrets import WrittenSecrets
+from teleport.errors import CompareFailed
+from teleport.kube.delivered_secrets import DeliveredSecrets
 from teleport.kube.errors import Forbidden
 from teleport.resources.token import SAFE_SECRET_LENGTH
 from teleport_operator.conditions import State
@@ -20,35 +20,6 @@ UID = "uid-of-the-object"
 GIVEN = "0123456789abcdef"
 
 
-class FakeSecrets:
-    """The Secrets of a namespace, written by versions; the next call fails as a test says."""
-
-    def __init__(self) -> None:
-        self.stored: dict[str, DeliveredSecret] = {}
-        self.failure: TeleportError | None = None
-
-    def put_other(self, name: str, data: dict[str, str], owner: str = "") -> None:
-        """Write a Secret as somebody else."""
-        self.stored[name] = DeliveredSecret(data, {}, owner, resource_version=str(len(self.stored) + 1))
-
-    async def get(self, namespace: str, name: str) -> DeliveredSecret | None:
-        assert namespace == "teleport"
-        self._fail()
-        return self.stored.get(name)
-
-    async def put(self, owner: RawObject, name: str, secret: DeliveredSecret) -> None:
-        self._fail()
-        present = self.stored.get(name)
-        if secret.resource_version != ("" if present is None else present.resource_version):
-            raise CompareFailed("it was written meanwhile")
-        version = str(int(secret.resource_version or "0") + 1)
-        self.stored[name] = replace(secret, owner=owner["metadata"]["uid"], resource_version=version)
-
-    def _fail(self) -> None:
-        if self.failure is not None:
-            raise self.failure
-
-
 class Story:
     """An object with a secret, and where its value is."""
 
@@ -56,7 +27,7 @@ class Story:
         spec = {"roles": ["Node"], "secret": section}
         self.raw = build_object(spec, uid=UID)
         self.declaration = declare(spec, uid=UID)
-        self.secrets = FakeSecrets()
+        self.secrets = WrittenSecrets()
         self.keeping = SecretKeeping(secrets=cast("DeliveredSecrets", self.secrets))
 
     async def choose(self, after: timedelta = timedelta()) -> SecretValue:
