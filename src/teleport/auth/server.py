@@ -51,6 +51,7 @@ from teleport.web.listener import TlsListener
 from teleport.web.metrics import Metrics
 from teleport.web.readiness import Readiness
 from teleport.web.router import Router
+from teleport.web.tls import ALPN
 
 COMPONENT = "auth"
 AUDIT_COMPONENT = "audit"
@@ -281,7 +282,7 @@ class AuthServer:
             host=self._settings.auth.listen_addr.host,
             port=self._settings.auth.listen_addr.port,
             context=self._identity.context,
-            service=router,
+            services={ALPN: router},
             metrics=self._metrics,
             max_connections=limits.max_connections,
             handshake_timeout=limits.handshake_timeout,

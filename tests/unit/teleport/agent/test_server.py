@@ -8,7 +8,6 @@ from support.auth import SECRET, InProcessAuth, build_host
 from support.auth_client import InProcessClient, InProcessJoiner, RememberedState
 from support.virtual_time import run_in_virtual_time, seconds
 from teleport.agent.identity import AgentState, Joined, build_joined, generate_keys
-from teleport.agent.joining import VersionRefused
 from teleport.agent.membership import Membership
 from teleport.agent.server import INSTANCE, STATE, Agent
 from teleport.config.settings import ServiceSettings, Settings
@@ -20,6 +19,7 @@ from teleport.errors import (
     StorageError,
     TrustError,
     Unavailable,
+    VersionRefused,
 )
 from teleport.resources.address import Address
 from teleport.resources.role import SystemRole
