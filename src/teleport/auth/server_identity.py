@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
+from teleport.api.forwarding import FORWARD_ALPN
 from teleport.api.identity import Identity, render_identity_file
 from teleport.auth.authority import Authority, CertifiedKeys, HostGrant
 from teleport.pki.csr import build_csr, parse_csr
@@ -19,7 +20,7 @@ from teleport.pki.ssh import parse_ssh_public_key
 from teleport.private_file import write_private_file
 from teleport.resources.authority import AuthorityType
 from teleport.resources.role import SystemRole
-from teleport.web.tls import build_server_context
+from teleport.web.tls import ALPN, build_server_context
 
 RENEWAL = timedelta(hours=8)
 """How often the server's own certificate and the administrator's identity are made anew."""
@@ -61,6 +62,7 @@ class ServerIdentity:
             certificate_pem_chain=issued.certificates.tls_certificate + trusted[AuthorityType.HOST][0],
             private_key_pem=private_key_to_pem(self._private_key),
             client_ca_pems=[*trusted[AuthorityType.HOST], *trusted[AuthorityType.USER]],
+            protocols=(ALPN, FORWARD_ALPN),
         )
 
 
