@@ -74,9 +74,7 @@ class PublicProxy:
         token = self.auth.add_token(roles)
         return self.make_agent(name, f"--token={token}", *flags, roles=roles).start().wait_until_ready()
 
-    async def call(
-        self, operation: Operation[RequestT, ResponseT], request: RequestT, identity: Identity
-    ) -> ResponseT:
+    async def call(self, operation: Operation[RequestT, ResponseT], request: RequestT, identity: Identity) -> ResponseT:
         """Ask for an operation through the proxy, whoever shows which web certificate."""
         way = ThroughProxy(Address(NAME, self.proxy.address.port), is_insecure=True)
         async with connect(way, identity) as client:

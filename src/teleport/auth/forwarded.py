@@ -7,14 +7,14 @@ the proxy cannot read, with the same context, the same limits and the same servi
 import asyncio
 import logging
 import ssl
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any, cast
 
 from teleport.api.forwarding import parse_auth_preface
 from teleport.auth.access import Caller
-from teleport.errors import ConnectionFailed, LimitExceeded, TrustError
+from teleport.errors import LimitExceeded, TeleportError
 from teleport.resources.role import SystemRole
 from teleport.tunnel.inner_tls import InnerTls
 from teleport.tunnel.limits import TunnelLimits
@@ -35,6 +35,7 @@ class ForwardedConnections:
 
     Args:
         identify: returns who shows a certificate, or None if it is not trusted.
+        check_pod: told the pod to whose life a proxy is bound, raises if that has ended.
         admissions: where the clients' connections count, beside those that come by themselves.
         context: of the TLS inside, asked for every connection.
         services: what may run inside.
@@ -45,18 +46,20 @@ class ForwardedConnections:
         self,
         *,
         identify: Callable[[Peer], Caller | None],
+        check_pod: Callable[[str], Awaitable[None]],
         admissions: Admissions,
         context: Callable[[], ssl.SSLContext],
         services: Services,
         handshake_timeout: timedelta,
     ) -> None:
         self._identify = identify
+        self._check_pod = check_pod
         self._admissions = admissions
         self._context = context
         self._services = services
         self._handshake_timeout = handshake_timeout
         self._sessions: set[Session] = set()
-        self._handshakes: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
 
     def connect(self, peer: Peer, on_closed: Callable[[], None]) -> asyncio.Protocol:
         """Return the protocol for a connection; who is no proxy is cut."""
@@ -71,6 +74,8 @@ class ForwardedConnections:
 
         session = Session(is_dialer=False, accept=self._accept, limits=LIMITS, on_closed=forget)
         self._sessions.add(session)
+        if caller.pod_uid:
+            self._start(self._check_life(session, caller.pod_uid))
         return session
 
     async def shutdown(self, grace: timedelta) -> None:
@@ -104,15 +109,26 @@ class ForwardedConnections:
             protocol_factory=lambda: admitted,
             handshake_timeout=self._handshake_timeout,
         )
-        task = asyncio.get_running_loop().create_task(self._shake_hands(inner, admitted))
-        self._handshakes.add(task)
-        task.add_done_callback(self._handshakes.discard)
+        self._start(self._shake_hands(inner, admitted))
         return inner
+
+    def _start(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _check_life(self, session: Session, pod_uid: str) -> None:
+        """Cut a proxy whose pod has ended; its certificate is as good as before, and counts for nothing."""
+        try:
+            await self._check_pod(pod_uid)
+        except TeleportError as error:
+            _LOGGER.warning("a proxy that was bound to pod %s is cut: %s", pod_uid, error.message)
+            session.abort()
 
     async def _shake_hands(self, inner: InnerTls, admitted: Admitted) -> None:
         try:
             await inner.established()
-        except (ConnectionFailed, TrustError) as error:
+        except (TeleportError, OSError) as error:
             self._admissions.fail_handshake(admitted, error)
 
 

@@ -288,6 +288,7 @@ class AuthServer:
         )
         forwarded = ForwardedConnections(
             identify=self._identify,
+            check_pod=self._pod_lives.check,
             admissions=self._admissions,
             context=self._identity.context,
             services={ALPN: router},
