@@ -97,9 +97,14 @@ def coming_from(source: str, target: Address) -> Iterator[Address]:
     thread.start()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(OSError):
+        writers = [writer]
+        try:
             there = await asyncio.open_connection(target.host, target.port, local_addr=(source, 0))
+            writers.append(there[1])
             await asyncio.gather(_pump(reader, there[1]), _pump(there[0], writer))
+        finally:
+            for each in writers:
+                each.transport.abort()
 
     async def start() -> asyncio.Server:
         return await asyncio.start_server(serve, HOST, 0)
@@ -110,6 +115,7 @@ def coming_from(source: str, target: Address) -> Iterator[Address]:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.sleep(0)  # the transports are told that they are over
 
     server = asyncio.run_coroutine_threadsafe(start(), loop).result(PATIENCE)
     try:
