@@ -51,6 +51,11 @@ class PublicProxy:
         """Return the proxy's address as agents are told."""
         return f"{NAME}:{self.proxy.address.port}"
 
+    @property
+    def way(self) -> ThroughProxy:
+        """Return the way to auth of one who does not look at web certificates."""
+        return ThroughProxy(Address(NAME, self.proxy.address.port), is_insecure=True)
+
     def start(self) -> "PublicProxy":
         """Start it and wait until it passes clients on."""
         self.proxy.start()
@@ -75,9 +80,8 @@ class PublicProxy:
         return self.make_agent(name, f"--token={token}", *flags, roles=roles).start().wait_until_ready()
 
     async def call(self, operation: Operation[RequestT, ResponseT], request: RequestT, identity: Identity) -> ResponseT:
-        """Ask for an operation through the proxy, whoever shows which web certificate."""
-        way = ThroughProxy(Address(NAME, self.proxy.address.port), is_insecure=True)
-        async with connect(way, identity) as client:
+        """Ask for an operation through the proxy."""
+        async with connect(self.way, identity) as client:
             return await client.call(operation, request)
 
 
