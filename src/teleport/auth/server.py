@@ -2,7 +2,8 @@
 
 import logging
 import os
-from collections.abc import AsyncIterator, Collection, Coroutine
+import ssl
+from collections.abc import AsyncIterator, Collection, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from functools import partial
@@ -26,14 +27,19 @@ from teleport.auth.join_request import parse_keys
 from teleport.auth.joining import Joining
 from teleport.auth.kubernetes import build_kubernetes_access
 from teleport.auth.measured_backend import MeasuredBackend
+from teleport.auth.passwords import PasswordKeeper
+from teleport.auth.people import People
 from teleport.auth.pod_lives import PodLives
 from teleport.auth.presence import Heartbeats
 from teleport.auth.resources import AuthorityResources, PresenceResources, ResourceStore, TokenResources
+from teleport.auth.roles import RoleTable
 from teleport.auth.server_identity import RENEWAL, ServerIdentity, store_admin_identity
+from teleport.auth.spare_memory import give_back_spare_memory
 from teleport.auth.stores import Stores, build_stores
 from teleport.auth.stores.authorities import PREFIX as AUTHORITIES
 from teleport.auth.stores.cluster import check_seal, decide_cluster_name
 from teleport.auth.stores.presence import SERVER_LIFE
+from teleport.auth.stores.roles import PREFIX as ROLES
 from teleport.auth.stores.static_tokens import KEY as STATIC_TOKENS
 from teleport.backend.catalog import open_backend
 from teleport.clock import Clock
@@ -54,6 +60,7 @@ from teleport.web.listener import TlsListener
 from teleport.web.metrics import Metrics
 from teleport.web.readiness import Readiness
 from teleport.web.router import Router
+from teleport.web.service import Service
 from teleport.web.tls import ALPN
 
 COMPONENT = "auth"
@@ -67,6 +74,7 @@ GRACE = timedelta(seconds=10)
 CLOCK_PERIOD = timedelta(seconds=10)
 LOOK_PERIOD = timedelta(seconds=5)
 LIMITS_PERIOD = timedelta(minutes=1)
+SPARE_MEMORY_PERIOD = timedelta(seconds=20)
 PRESENCE_PERIOD = SERVER_LIFE / 3
 
 logger = logging.getLogger(__name__)
@@ -155,7 +163,6 @@ class AuthServer:
         self._readiness = readiness
         self._metrics = metrics
         self._host_id = load_host_id(settings.data_dir)
-        self._identity = ServerIdentity(authority=authority, host_id=self._host_id, names=build_names(settings))
         self._audit = AuditLog(
             backend=stores.backend,
             path=settings.data_dir / AUDIT_FILE,
@@ -174,13 +181,31 @@ class AuthServer:
         self._pod_lives = PodLives(
             stores=stores, kubernetes=self._kubernetes, audit_log=self._audit, cut=self._cut_members_of_pod
         )
+        self._roles = RoleTable()
+        self._people = People(
+            stores=stores,
+            roles=self._roles,
+            authority=authority,
+            audit_log=self._audit,
+            metrics=metrics,
+            clock=clock,
+            host_id=self._host_id,
+            passwords=PasswordKeeper(),
+        )
         self._limits = JoinLimits(limits=settings.connection_limits, audit_log=self._audit, clock=clock)
         self._admissions = Admissions(
             metrics=metrics,
             max_connections=settings.connection_limits.max_connections,
             is_welcome=self._limits.is_heeded_by,
         )
-        self._listener = self._build_listener()
+        services = self._build_services()
+        self._identity = ServerIdentity(
+            authority=authority,
+            host_id=self._host_id,
+            names=build_names(settings),
+            protocols=[name for name in services if name is not None],
+        )
+        self._listener = self._build_listener(services)
 
     @property
     def cluster_name(self) -> str:
@@ -210,6 +235,7 @@ class AuthServer:
         if self._kubernetes is not None:
             stack.push_async_callback(self._kubernetes.close)
         await self._renew_identities()
+        await self._people.roles.reload()
         await stack.enter_async_context(running(self._background(), partial(self._readiness.fail, COMPONENT)))
         await self._listener.start()
         stack.push_async_callback(self._listener.stop, GRACE)
@@ -221,11 +247,13 @@ class AuthServer:
             self._audit.run(),
             self._pod_lives.run(),
             follow(backend, AUTHORITIES, self._take_over_authorities),
+            follow(backend, ROLES, self._people.roles.reload),
             follow(backend, STATIC_TOKENS, self._stores.static_tokens.reload),
             repeat("renewing the server's identity", RENEWAL, self._renew_identities),
             repeat("saying that auth is alive", PRESENCE_PERIOD, self._announce),
             repeat("remembering the time", CLOCK_PERIOD, partial(self._clock.store, backend)),
             repeat("writing refused joins into the audit log", LIMITS_PERIOD, self._limits.flush),
+            repeat("giving memory back", SPARE_MEMORY_PERIOD, give_back_spare_memory),
             *([repeat("asking for missing rights", LOOK_PERIOD, kubernetes.look_again)] if kubernetes else []),
         ]
 
@@ -251,7 +279,13 @@ class AuthServer:
     def _identify(self, peer: Peer) -> Caller | None:
         """Return who is connected, or None if the certificate is not trusted any more."""
         try:
-            return identify(peer.certificate_der, peer.remote_addr, authority=self._authority, clock=self._clock)
+            return identify(
+                peer.certificate_der,
+                peer.remote_addr,
+                authority=self._authority,
+                roles=self._roles,
+                clock=self._clock,
+            )
         except AccessDenied:
             return None
 
@@ -270,11 +304,12 @@ class AuthServer:
     def _advertised_host(self) -> str:
         return self._settings.advertise_ip or find_outward_host(self._settings.auth.listen_addr.host)
 
-    def _build_listener(self) -> TlsListener:
-        limits = self._settings.connection_limits
+    def _build_services(self) -> dict[str | None, Service]:
+        """Return what runs inside connections, by ALPN; who names no protocol is cut."""
         endpoints = Endpoints(
             table=self._build_handlers().table,
             authority=self._authority,
+            roles=self._roles,
             pod_lives=self._pod_lives,
             limits=self._limits,
             metrics=self._metrics,
@@ -282,23 +317,30 @@ class AuthServer:
         )
         router = Router(
             routes=endpoints.build_routes(),
-            limiter=RateLimiter(limits.anonymous_requests, self._clock),
+            limiter=RateLimiter(self._settings.connection_limits.anonymous_requests, self._clock),
             clock=self._clock,
-            body_timeout=limits.request_timeout,
+            body_timeout=self._settings.connection_limits.request_timeout,
         )
         forwarded = ForwardedConnections(
             identify=self._identify,
             check_pod=self._pod_lives.check,
             admissions=self._admissions,
-            context=self._identity.context,
+            context=self._find_context,
             services={ALPN: router},
-            handshake_timeout=limits.handshake_timeout,
+            handshake_timeout=self._settings.connection_limits.handshake_timeout,
         )
+        return {ALPN: router, FORWARD_ALPN: forwarded}
+
+    def _find_context(self) -> ssl.SSLContext:
+        return self._identity.context()
+
+    def _build_listener(self, services: Mapping[str | None, Service]) -> TlsListener:
+        limits = self._settings.connection_limits
         return TlsListener(
             host=self._settings.auth.listen_addr.host,
             port=self._settings.auth.listen_addr.port,
             context=self._identity.context,
-            services={ALPN: router, FORWARD_ALPN: forwarded},
+            services=services,
             admissions=self._admissions,
             handshake_timeout=limits.handshake_timeout,
         )
@@ -320,14 +362,16 @@ class AuthServer:
             kind: PresenceResources(presence=stores.presence, kind=kind) for kind in [*SERVER_ROLES, "instance"]
         }
         by_kind["cert_authority"] = AuthorityResources(authorities=stores.authorities)
+        by_kind["user"], by_kind["role"] = self._people.users, self._people.roles
         by_kind["token"] = TokenResources(stores=stores, judges=judges, audit_log=self._audit, clock=self._clock)
         return Handlers(
             authority=self._authority,
             joining=joining,
-            issuing=CertificateIssuing(authority=self._authority, audit_log=self._audit),
+            issuing=CertificateIssuing(authority=self._authority, roles=self._roles, audit_log=self._audit),
             heartbeats=Heartbeats(presence=stores.presence, clock=self._clock),
             stores=stores,
             by_kind=by_kind,
+            people=self._people.table,
         )
 
     def _report(self, component: str, problem: str | None) -> None:

@@ -12,11 +12,13 @@ from teleport.clock import Clock
 from teleport.config.settings import ProxySettings, Settings
 from teleport.errors import AccessDenied
 from teleport.pki.leaf import TrustSet
+from teleport.proxy.archives import Archives
 from teleport.proxy.auth_path import open_auth_path
 from teleport.proxy.certificates import WebCertificates
 from teleport.proxy.discovery import offer_discovery
 from teleport.proxy.door_tls import DoorTls
 from teleport.proxy.offer import Offer
+from teleport.proxy.scripts import offer_scripts
 from teleport.resources.authority import AuthorityType
 from teleport.resources.role import SystemRole
 from teleport.web.admissions import Admissions
@@ -82,6 +84,7 @@ class ProxyServer:
                 metrics=self._metrics, max_connections=self._settings.connection_limits.max_connections
             )
             listener = self._build_listener(tls, services, admissions)
+            self._report(WEB_COMPONENT, None)
             await listener.start()
             stack.push_async_callback(listener.stop, GRACE)
             self._readiness.succeed(COMPONENT)
@@ -96,6 +99,7 @@ class ProxyServer:
         return [
             offer_discovery(self._proxy, cluster_name=host.cluster_name, trust=lambda: host.trust),
             await stack.enter_async_context(open_auth_path(host, limiter=limiter, report=report_link)),
+            offer_scripts(Archives(self._proxy.dist_dir), public_addrs=self._proxy.public_addrs),
         ]
 
     def _build_services(self, offers: Sequence[Offer], limiter: RateLimiter) -> dict[str | None, Service]:
