@@ -224,8 +224,9 @@ async def test_strangers_who_come_and_go_do_not_cost_the_others_their_connection
     _, stays = await auth.connect("192.0.2.2")
     for _ in range(1500):
         stream = await auth.session.open(render_preface(build_auth_preface(ADDRESS)), Heard)
+        await settle(4)
         stream.abort()
-        await settle(2)
+        await settle(4)
     await settle()
     assert auth.session.is_usable
     assert "lost" not in stays.events
