@@ -29,10 +29,10 @@ NEWEST_RULES = (1, 30)
 """Kubernetes before that lacks `optionalOldSelf`, which the definition's rules for whole objects need."""
 MAX_SCHEMA = 16 * 1024 * 1024
 MAX_GAPS = 5
+MEND = "correct it and apply it again, or delete it; the operator leaves its token as it is"
 
 _OPENAPI = f"/openapi/v3/apis/{GROUP}/{VERSION}"
 _INSTALL_CRD = "kubectl apply --server-side -f crds/"
-MEND = "correct it and apply it again, or delete it; the operator leaves its token as it is"
 _INSTALL_RBAC = "kubectl apply -n {} -f operator/deploy/rbac.yaml"
 _INSTALL_CLUSTER_RBAC = "kubectl apply -f operator/deploy/cluster-rbac.yaml"
 _INSTALL_ACCOUNT = "kubectl apply -n {} -f operator/deploy/account.yaml"

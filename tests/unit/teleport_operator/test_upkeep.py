@@ -158,7 +158,7 @@ async def test_where_auth_does_not_do_it_the_object_says_so_and_is_looked_at_aga
 
 async def test_a_secret_s_token_is_in_auth_before_its_value_is_delivered() -> None:
     story = Story(SECRET_SPEC)
-    story.secrets.put = refuse  # type: ignore[method-assign]  # nothing can be written
+    story.secrets.put = refuse  # type: ignore[assignment, method-assign]  # nothing can be written
     with pytest.raises(Unavailable):
         await story.look()
     assert len(story.auth.tokens) == 1
