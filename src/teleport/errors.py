@@ -115,6 +115,12 @@ class NotSupported(TeleportError):
     code = "not_supported"
 
 
+class VersionRefused(TeleportError):
+    """Client and cluster are too many major versions apart; trying again does not help."""
+
+    code = "version"
+
+
 class Unavailable(TeleportError):
     """Something that is needed does not answer at present; the same request may succeed after `retry_after`.
 

@@ -20,6 +20,17 @@ class FakeTransport(asyncio.Transport):
         self._protocol = protocol
         protocol.connection_made(self)
 
+    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
+        """Let another protocol have the connection."""
+        assert isinstance(protocol, asyncio.Protocol)
+        self._protocol = protocol
+
+    @property
+    def protocol(self) -> asyncio.Protocol:
+        """Return who has the connection."""
+        assert self._protocol is not None
+        return self._protocol
+
     def stop_reading(self) -> None:
         """Let the peer read nothing more."""
         self._piles_up = True

@@ -17,7 +17,7 @@ from teleport.web.limits import RateLimiter
 from teleport.web.listener import TlsListener
 from teleport.web.metrics import Metrics
 from teleport.web.router import Router
-from teleport.web.tls import build_client_context, build_server_context
+from teleport.web.tls import ALPN, build_client_context, build_server_context
 
 PATIENCE = 5.0
 """Seconds after which a test gives up waiting; nothing that works comes near it."""
@@ -208,7 +208,7 @@ async def run_web_server(
         host="127.0.0.1",
         port=0,
         context=lambda: server.context,
-        service=router,
+        services={ALPN: router},
         metrics=Metrics(registry),
         max_connections=max_connections,
         handshake_timeout=handshake_timeout,

@@ -28,6 +28,7 @@ teleport:
 auth_service: {enabled: no}
 ssh_service: {enabled: yes, commands: [{name: a, command: [b]}]}
 kubernetes_service: {commands: [{name: a, command: [b]}]}
+proxy_service: {https_keypairs: [{key_file: /k, cert_file: /c}]}
 app_service: {apps: [{name: a, uri: "http://a", commands: [{name: a, command: [b]}]}]}
 db_service: {databases: [{name: a, protocol: a, uri: a, dynamic_labels: [{name: a, command: [b]}]}]}
 """

@@ -1,6 +1,6 @@
 """The agent's side of a join: whom it trusts, what it shows, and what it tells its operator when it is refused."""
 
-import re
+import logging
 from pathlib import Path
 from typing import Protocol
 
@@ -12,23 +12,17 @@ from teleport.api.operations import JOIN, TRUST
 from teleport.api.trust import KnownAuthority, PinnedConnection, ServerTrust
 from teleport.clock import Clock
 from teleport.config.settings import JoinParams, Settings
-from teleport.errors import BadParameter, ConnectionFailed, JoinRefused, TeleportError, TrustError
+from teleport.errors import BadParameter, ConnectionFailed, JoinRefused, TeleportError, TrustError, VersionRefused
 from teleport.join.method import JoinMethod
 from teleport.resources.address import Address
 from teleport.resources.role import SystemRole
-from teleport.version import VERSION
+from teleport.version import VERSION, explain_version_gap, parse_major
 from teleport.web.tls import build_client_context
 
 CA_FILE = "ca.cert"
 MAX_CA_FILE_BYTES = 256 * 1024
 
-_MAJOR = re.compile("[0-9]{1,6}")
-
-
-class VersionRefused(TeleportError):
-    """The agent is of a newer major version than auth; trying again does not help."""
-
-    code = "version"
+logger = logging.getLogger(__name__)
 
 
 class Joiner(Protocol):
@@ -69,12 +63,12 @@ class NetworkJoiner:
 
         Raises:
             TrustError: the server is not the one that is meant, or nothing says which one that is.
-            VersionRefused: the server is too old for this agent.
+            VersionRefused: the server is too old or too new for this agent.
             JoinRefused: auth does not admit this process.
             ConnectionFailed, Unavailable, LimitExceeded: trying again may help.
         """
         trust = _trust_of(known) if known is not None else choose_trust(self._settings)
-        async with open_client(self._address, trust) as client:
+        async with open_client(self._address, trust, version=choose_version(self._settings)) as client:
             return await self._join(client, trust, keys)
 
     async def _join(self, client: Client, trust: ServerTrust, keys: Keys) -> JoinResponse:
@@ -89,7 +83,7 @@ class NetworkJoiner:
             node_name=self._settings.nodename,
             keys=keys.build_public_keys(self._settings.nodename),
             proof=self._method.prove(),
-            client_version=VERSION,
+            client_version=choose_version(self._settings),
         )
         try:
             return await client.call(JOIN, request)
@@ -98,18 +92,21 @@ class NetworkJoiner:
             raise JoinRefused(refusal.reason, hint, public=refusal.message) from refusal
 
     def _check_version(self, server: TrustResponse) -> None:
-        if _parse_major(VERSION) > _parse_major(server.server_version) and not self._settings.skip_version_check:
-            raise VersionRefused(
-                f"this is version {VERSION}, and the auth server is {server.server_version}: an agent may not be of a "
-                "newer major version; upgrade the auth server first, or use --skip-version-check"
+        if parse_major(server.server_version) is None:
+            raise ConnectionFailed(
+                f"the server says that it is of version {server.server_version[:32]!r}, which is none"
             )
+        gap = explain_version_gap(VERSION, server.server_version)
+        if gap is None:
+            return
+        if not self._settings.skip_version_check:
+            raise VersionRefused(gap)
+        logger.warning("joining nevertheless: %s", gap)
 
 
-def _parse_major(version: str) -> int:
-    major = version.partition(".")[0]
-    if not _MAJOR.fullmatch(major):
-        raise ConnectionFailed(f"the server says that it is of version {version[:32]!r}, which is none")
-    return int(major)
+def choose_version(settings: Settings) -> str:
+    """Return the version that auth is told, to hold it against its own; empty where it shall not."""
+    return "" if settings.skip_version_check else VERSION
 
 
 def _trust_of(known: Identity) -> ServerTrust:

@@ -42,9 +42,19 @@ class Membership:
         self._may_join_again = not is_new
         """A token that has just been used grants no more when it is used again."""
         self._changed = asyncio.Event()
+        self._news = asyncio.Event()
         if is_new:
             self._changed.set()
         self.trust = KnownAuthority(self._build_context())
+
+    @property
+    def joined(self) -> Joined:
+        """Return what the process is at present."""
+        return self._joined
+
+    async def wait_for_change(self) -> None:
+        """Return when something of it has changed after the call."""
+        await self._news.wait()
 
     async def keep_stored(self, report: Callable[[str | None], None]) -> None:
         """Store whatever changes, again and again until it is stored; until cancelled.
@@ -119,6 +129,8 @@ class Membership:
         self._joined = joined
         self.trust.replace(self._build_context())
         self._changed.set()
+        self._news.set()
+        self._news = asyncio.Event()
 
     def _build_context(self) -> ssl.SSLContext:
         return build_identity_context(self._joined.identity(SystemRole.INSTANCE))

@@ -3,18 +3,20 @@
 import asyncio
 import logging
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from typing import TypeVar
 
 from teleport.agent.backoff import Backoff, sleep_about
 from teleport.agent.heartbeat import Heartbeat
 from teleport.agent.identity import AgentState, Joined, Keys, build_joined, generate_keys
-from teleport.agent.joining import Joiner, VersionRefused, explain_failure
+from teleport.agent.joining import Joiner, choose_version, explain_failure
 from teleport.agent.membership import Membership
+from teleport.agent.running import MemberHost, keep_running
 from teleport.agent.services import Service
 from teleport.agent.state import StateStore
 from teleport.api.client import Client, open_client
+from teleport.api.host import Host, Runner
 from teleport.api.messages import Document
 from teleport.clock import Clock
 from teleport.config.settings import Settings
@@ -27,6 +29,7 @@ from teleport.errors import (
     TeleportError,
     TrustError,
     Unavailable,
+    VersionRefused,
 )
 from teleport.pki.leaf import parse_leaf
 from teleport.resources.address import Address
@@ -55,6 +58,7 @@ class Agent:
         states: what is remembered over a restart.
         readiness: told how the process and each service fare.
         clock: the present.
+        runners: the services that do more than to say that they are there.
     """
 
     def __init__(
@@ -66,6 +70,7 @@ class Agent:
         states: StateStore,
         readiness: Readiness,
         clock: Clock,
+        runners: Sequence[Runner] = (),
     ) -> None:
         self._settings = settings
         self._address = address
@@ -77,6 +82,8 @@ class Agent:
             Service(service, hostname=settings.nodename, on_change=self._announce_early)
             for service in settings.services
         ]
+        self._runners = tuple(runners)
+        self._certified = {runner.role: asyncio.Event() for runner in runners}
         self._heartbeat: Heartbeat | None = None
         self._has_joined_now = False
         for component in (INSTANCE, STATE, *(service.component for service in self._services)):
@@ -87,7 +94,7 @@ class Agent:
 
         Raises:
             BadParameter: there is no identity from before, and nothing to join with.
-            VersionRefused: auth is too old for this agent.
+            VersionRefused: auth is too old or too new for this agent.
             StorageError: the state cannot be read or written.
         """
         joined = await self._obtain_identity()
@@ -107,7 +114,8 @@ class Agent:
         membership = Membership(
             joined, states=self._states, hostname=self._settings.nodename, is_new=self._has_joined_now
         )
-        async with open_client(self._address, membership.trust) as client:
+        version = choose_version(self._settings)
+        async with open_client(self._address, membership.trust, version=version) as client:
             self._heartbeat = heartbeat = Heartbeat(
                 client=client,
                 hostname=self._settings.nodename,
@@ -121,8 +129,13 @@ class Agent:
                     group.create_task(self._keep_membership(membership, client))
                     for service in self._services:
                         group.create_task(service.run_label_commands())
+                    for runner in self._runners:
+                        group.create_task(self._keep_running(runner, MemberHost(membership, client)))
             finally:
                 await heartbeat.say_goodbye()
+
+    async def _keep_running(self, runner: Runner, host: Host) -> None:
+        await keep_running(runner, host, certified=self._certified[runner.role], readiness=self._readiness)
 
     async def _obtain_identity(self) -> Joined:
         state = await self._reach_state(self._states.load)
@@ -137,6 +150,8 @@ class Agent:
         for service in self._services:
             service.certified = False
             self._readiness.fail(service.component, "the process joins anew")
+        for certified in self._certified.values():
+            certified.clear()
         return await self._join_with(generate_keys())
 
     async def _join_with(self, keys: Keys) -> Joined:
@@ -221,7 +236,10 @@ class Agent:
             self._readiness.fail(service.component, problem)
         else:
             service.certified = True
-            self._readiness.succeed(service.component)
+            if service.role in self._certified:
+                self._certified[service.role].set()  # that it works is its own to say
+            else:
+                self._readiness.succeed(service.component)
             self._announce_early()
 
     def _explain(self, error: TeleportError) -> str:

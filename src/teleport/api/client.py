@@ -13,10 +13,11 @@ from pydantic import ValidationError
 from teleport import errors
 from teleport.api.identity import Identity
 from teleport.api.messages import ErrorResponse
-from teleport.api.operations import MAX_BODY_BYTES, Operation, RequestT, ResponseT
+from teleport.api.operations import MAX_BODY_BYTES, VERSION_HEADER, Operation, RequestT, ResponseT
 from teleport.api.trust import KnownAuthority, ServerTrust
 from teleport.lean_aiohttp import aiohttp
 from teleport.resources.address import Address
+from teleport.version import VERSION
 from teleport.web.tls import build_client_context
 
 MAX_ANSWER_BYTES = 32 * MAX_BODY_BYTES
@@ -38,6 +39,7 @@ _ERRORS: dict[str, type[errors.TeleportError]] = {
         errors.LimitExceeded,
         errors.NotSupported,
         errors.Unavailable,
+        errors.VersionRefused,
         errors.StorageError,
     )
 }
@@ -50,13 +52,17 @@ class Client:
         session: whose connections are used.
         address: where auth is.
         trust: how its certificate is checked.
+        version: what auth holds against its own; nothing is held against an empty one.
     """
 
-    def __init__(self, session: aiohttp.ClientSession, address: Address, trust: ServerTrust) -> None:
+    def __init__(
+        self, session: aiohttp.ClientSession, address: Address, trust: ServerTrust, version: str = VERSION
+    ) -> None:
         self._session = session
         self._base = f"https://{address}"
         self._address = address
         self._trust = trust
+        self._headers = {VERSION_HEADER: version} if version else {}
 
     async def call(self, operation: Operation[RequestT, ResponseT], request: RequestT) -> ResponseT:
         """Ask for one operation.
@@ -77,7 +83,7 @@ class Client:
 
     async def _send(self, method: str, path: str, body: bytes | None) -> tuple[int, bytes, str]:
         options: dict[str, Any] = self._trust.request_options()
-        headers = {"Content-Type": "application/json"} if body is not None else {}
+        headers = self._headers | ({"Content-Type": "application/json"} if body is not None else {})
         try:
             async with self._session.request(
                 method, self._base + path, data=body, headers=headers, allow_redirects=False, **options
@@ -129,12 +135,12 @@ def _error_from(status: int, content: bytes, retry_after: str = "") -> errors.Te
 
 
 @asynccontextmanager
-async def open_client(address: Address, trust: ServerTrust) -> AsyncIterator[Client]:
+async def open_client(address: Address, trust: ServerTrust, *, version: str = VERSION) -> AsyncIterator[Client]:
     """Make a client for the time of a block; connections are made when they are needed."""
     timeout = aiohttp.ClientTimeout(total=REQUEST_TIMEOUT.total_seconds(), sock_connect=CONNECT_TIMEOUT.total_seconds())
     connector = aiohttp.TCPConnector(limit=8, keepalive_timeout=90)
     async with aiohttp.ClientSession(connector=connector, timeout=timeout, auto_decompress=False) as session:
-        yield Client(session, address, trust)
+        yield Client(session, address, trust, version)
 
 
 def build_identity_context(identity: Identity) -> ssl.SSLContext:
@@ -147,7 +153,7 @@ def build_identity_context(identity: Identity) -> ssl.SSLContext:
 
 
 @asynccontextmanager
-async def connect(address: Address, identity: Identity) -> AsyncIterator[Client]:
+async def connect(address: Address, identity: Identity, *, version: str = VERSION) -> AsyncIterator[Client]:
     """Make a client that proves who it is by the identity."""
-    async with open_client(address, KnownAuthority(build_identity_context(identity))) as client:
+    async with open_client(address, KnownAuthority(build_identity_context(identity)), version=version) as client:
         yield client

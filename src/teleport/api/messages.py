@@ -75,6 +75,8 @@ class TrustBundle(Model):
     """CA certificates by authority type."""
     ssh: dict[str, tuple[Line, ...]]
     """SSH CA keys by authority type."""
+    jwt: dict[str, tuple[Pem, ...]] = Field(default_factory=dict)
+    """Public keys by which JSON web tokens are verified, by authority type."""
 
 
 class JoinResponse(Model):

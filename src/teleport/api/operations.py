@@ -14,6 +14,8 @@ from teleport.api import messages as m
 RequestT = TypeVar("RequestT", bound=BaseModel)
 ResponseT = TypeVar("ResponseT", bound=BaseModel)
 
+VERSION_HEADER = "Teleport-Version"
+"""A header with the client's version; who sends none is not judged by it."""
 MAX_BODY_BYTES = 1024 * 1024
 MAX_ANONYMOUS_BODY_BYTES = 128 * 1024
 

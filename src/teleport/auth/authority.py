@@ -223,5 +223,8 @@ def _list_keys(bundle: TrustBundle) -> frozenset[str]:
 def _build_bundle(cluster_name: str, authorities: Mapping[AuthorityType, CertAuthority]) -> TrustBundle:
     tls = {kind.value: authority.trusted_tls for kind, authority in sorted(authorities.items())}
     ssh = {kind.value: authority.trusted_ssh for kind, authority in sorted(authorities.items())}
-    revision = hashlib.sha256(repr((cluster_name, tls, ssh)).encode()).hexdigest()[:32]
-    return TrustBundle(revision=revision, cluster_name=cluster_name, tls=tls, ssh=ssh)
+    jwt = {
+        kind.value: authority.trusted_jwt for kind, authority in sorted(authorities.items()) if authority.trusted_jwt
+    }
+    revision = hashlib.sha256(repr((cluster_name, tls, ssh, jwt)).encode()).hexdigest()[:32]
+    return TrustBundle(revision=revision, cluster_name=cluster_name, tls=tls, ssh=ssh, jwt=jwt)

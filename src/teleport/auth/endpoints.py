@@ -15,6 +15,7 @@ from teleport.api.operations import (
     MAX_BODY_BYTES,
     OPENAPI_PATH,
     OPERATIONS,
+    VERSION_HEADER,
     Operation,
 )
 from teleport.auth.access import Caller, authorize
@@ -24,10 +25,18 @@ from teleport.auth.handlers import Handler
 from teleport.auth.join_limits import JoinLimits
 from teleport.auth.pod_lives import PodLives
 from teleport.clock import Clock
-from teleport.errors import BadParameter, JoinRefused, LimitExceeded, StorageError, TeleportError, Unavailable
+from teleport.errors import (
+    BadParameter,
+    JoinRefused,
+    LimitExceeded,
+    StorageError,
+    TeleportError,
+    Unavailable,
+    VersionRefused,
+)
 from teleport.join.catalog import METHODS
 from teleport.resources.model import explain_validation
-from teleport.version import VERSION
+from teleport.version import VERSION, explain_version_gap
 from teleport.web.call import Call, Reply, Route
 from teleport.web.metrics import Metrics
 from teleport.web.turnstile import Turnstile
@@ -99,6 +108,7 @@ class Endpoints:
             self._limits.check(address, has_waited=True)  # others from there may have been refused meanwhile
             caller = await self._identify(call)
             request: JoinRequest = _parse(JoinRequest, call.body)
+            _check_version(request.client_version)
             method = request.join_method if request.join_method in METHODS else method
             answer = await self._table[JOIN](request, caller)
         except LimitExceeded:
@@ -119,10 +129,22 @@ class Endpoints:
 
     async def _identify(self, call: Call) -> Caller:
         peer = call.peer
+        _check_version(call.head.fields.get(VERSION_HEADER.lower(), ""))
         caller = identify(peer.certificate_der, peer.remote_addr, authority=self._authority, clock=self._clock)
         if caller.pod_uid:
             await self._pod_lives.check(caller.pod_uid)
         return caller
+
+
+def _check_version(client: str) -> None:
+    """Refuse a client that is too many major versions apart, if it says of which it is.
+
+    Raises:
+        VersionRefused: names both versions.
+    """
+    gap = explain_version_gap(client, VERSION) if client else None
+    if gap is not None:
+        raise VersionRefused(gap)
 
 
 def _parse(model: type[BaseModel], body: bytes) -> Any:  # noqa: ANN401 - of the model's type

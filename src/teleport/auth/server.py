@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import AsyncIterator, Collection, Coroutine
+from collections.abc import AsyncIterator, Collection, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from functools import partial
@@ -51,6 +51,8 @@ from teleport.web.listener import TlsListener
 from teleport.web.metrics import Metrics
 from teleport.web.readiness import Readiness
 from teleport.web.router import Router
+from teleport.web.service import Service
+from teleport.web.tls import ALPN
 
 COMPONENT = "auth"
 AUDIT_COMPONENT = "audit"
@@ -151,7 +153,6 @@ class AuthServer:
         self._readiness = readiness
         self._metrics = metrics
         self._host_id = load_host_id(settings.data_dir)
-        self._identity = ServerIdentity(authority=authority, host_id=self._host_id, names=build_names(settings))
         self._audit = AuditLog(
             backend=stores.backend,
             path=settings.data_dir / AUDIT_FILE,
@@ -171,7 +172,14 @@ class AuthServer:
             stores=stores, kubernetes=self._kubernetes, audit_log=self._audit, cut=self._cut_members_of_pod
         )
         self._limits = JoinLimits(limits=settings.connection_limits, audit_log=self._audit, clock=clock)
-        self._listener = self._build_listener()
+        services = self._build_services()
+        self._identity = ServerIdentity(
+            authority=authority,
+            host_id=self._host_id,
+            names=build_names(settings),
+            protocols=[name for name in services if name is not None],
+        )
+        self._listener = self._build_listener(services)
 
     @property
     def cluster_name(self) -> str:
@@ -261,8 +269,8 @@ class AuthServer:
     def _advertised_host(self) -> str:
         return self._settings.advertise_ip or find_outward_host(self._settings.auth.listen_addr.host)
 
-    def _build_listener(self) -> TlsListener:
-        limits = self._settings.connection_limits
+    def _build_services(self) -> dict[str | None, Service]:
+        """Return what runs inside connections, by ALPN; who names no protocol is cut."""
         endpoints = Endpoints(
             table=self._build_handlers().table,
             authority=self._authority,
@@ -273,15 +281,19 @@ class AuthServer:
         )
         router = Router(
             routes=endpoints.build_routes(),
-            limiter=RateLimiter(limits.anonymous_requests, self._clock),
+            limiter=RateLimiter(self._settings.connection_limits.anonymous_requests, self._clock),
             clock=self._clock,
-            body_timeout=limits.request_timeout,
+            body_timeout=self._settings.connection_limits.request_timeout,
         )
+        return {ALPN: router}
+
+    def _build_listener(self, services: Mapping[str | None, Service]) -> TlsListener:
+        limits = self._settings.connection_limits
         return TlsListener(
             host=self._settings.auth.listen_addr.host,
             port=self._settings.auth.listen_addr.port,
             context=self._identity.context,
-            service=router,
+            services=services,
             metrics=self._metrics,
             max_connections=limits.max_connections,
             handshake_timeout=limits.handshake_timeout,

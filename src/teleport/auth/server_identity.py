@@ -19,7 +19,7 @@ from teleport.pki.ssh import parse_ssh_public_key
 from teleport.private_file import write_private_file
 from teleport.resources.authority import AuthorityType
 from teleport.resources.role import SystemRole
-from teleport.web.tls import build_server_context
+from teleport.web.tls import ALPN, build_server_context
 
 RENEWAL = timedelta(hours=8)
 """How often the server's own certificate and the administrator's identity are made anew."""
@@ -33,12 +33,16 @@ class ServerIdentity:
         authority: signs the server's certificate, and says whose client certificates are good.
         host_id: of this host.
         names: host names and addresses by which clients may know this server.
+        protocols: what may run inside its connections (ALPN).
     """
 
-    def __init__(self, *, authority: Authority, host_id: str, names: Sequence[str]) -> None:
+    def __init__(
+        self, *, authority: Authority, host_id: str, names: Sequence[str], protocols: Sequence[str] = (ALPN,)
+    ) -> None:
         self._authority = authority
         self._host_id = host_id
         self._names = tuple(names)
+        self._protocols = tuple(protocols)
         self._private_key = generate_private_key()
         self._csr = parse_csr(build_csr(self._private_key, "auth"))
         authority.reserve_key(self._csr.fingerprint)
@@ -61,6 +65,7 @@ class ServerIdentity:
             certificate_pem_chain=issued.certificates.tls_certificate + trusted[AuthorityType.HOST][0],
             private_key_pem=private_key_to_pem(self._private_key),
             client_ca_pems=[*trusted[AuthorityType.HOST], *trusted[AuthorityType.USER]],
+            protocols=self._protocols,
         )
 
 

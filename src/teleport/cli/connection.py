@@ -6,6 +6,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import click
+
 from teleport.api.client import Client, connect
 from teleport.api.identity import Identity, load_identity
 from teleport.cli.flags import ClusterFlags
@@ -14,6 +16,7 @@ from teleport.config.settings import AUTH_PORT, DEFAULT_CONFIG_PATH, DEFAULT_DAT
 from teleport.config.source import FILE_VARIABLE, Source, load_source
 from teleport.errors import AccessDenied, BadParameter, ConnectionFailed, NotFound
 from teleport.resources.address import Address, parse_address
+from teleport.version import VERSION
 
 ADMIN_IDENTITY = "admin.identity"
 """What auth leaves in its data directory at start, for whoever may read there."""
@@ -50,12 +53,20 @@ async def open_admin_client(flags: ClusterFlags) -> AsyncIterator[Client]:
     """
     target = find_cluster(flags, os.environ)
     try:
-        async with connect(target.address, target.identity) as client:
+        async with connect(target.address, target.identity, version=_choose_version(flags)) as client:
             yield client
     except ConnectionFailed as error:
         if not target.is_local:
             raise
         raise ConnectionFailed(f"{error.message}; is the auth server running on this host?") from error
+
+
+def _choose_version(flags: ClusterFlags) -> str:
+    """Return the version that the cluster is told; none where it shall not look at it."""
+    if not flags.skip_version_check:
+        return VERSION
+    click.echo(f"WARNING: the cluster may be too old or too new for this tool, version {VERSION}", err=True)
+    return ""
 
 
 def find_cluster(

@@ -13,3 +13,5 @@ class ClusterFlags:
     """`host:port`."""
     identity: str | None = None
     """The path of an identity file."""
+    skip_version_check: bool = False
+    """Do not let the cluster hold this tool's version against its own."""

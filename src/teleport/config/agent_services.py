@@ -10,7 +10,6 @@ from teleport.config.names import parse_address_or_host
 from teleport.config.settings import (
     KUBE_PORT,
     NODE_PORT,
-    PROXY_WEB_PORT,
     WINDOWS_DESKTOP_PORT,
     LabelCommand,
     ServiceSettings,
@@ -157,7 +156,6 @@ def _parse_name(text: str) -> str:
 _MAX_NAME = 255
 _LAYOUTS = (
     _Layout("ssh_service", SystemRole.NODE, NODE_PORT, "listen_addr", labels=True, commands=True),
-    _Layout("proxy_service", SystemRole.PROXY, PROXY_WEB_PORT, "web_listen_addr"),
     _Layout("app_service", SystemRole.APP, read_targets=_read_apps),
     _Layout("db_service", SystemRole.DB, read_targets=_read_databases),
     _Layout(

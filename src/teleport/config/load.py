@@ -9,7 +9,8 @@ from teleport.config.auth_service import read_auth_service
 from teleport.config.document import Section, read_document
 from teleport.config.findings import Findings
 from teleport.config.instance import read_instance
-from teleport.config.settings import DEFAULT_CONFIG_PATH, Settings
+from teleport.config.proxy_service import read_proxy_service
+from teleport.config.settings import DEFAULT_CONFIG_PATH, ServiceSettings, Settings
 from teleport.config.source import load_source
 from teleport.config.start_flags import StartFlags, build_settings
 from teleport.errors import BadParameter
@@ -75,6 +76,7 @@ def load_settings(text: str, *, hostname: str, flags: StartFlags = _NO_FLAGS, or
         auth=read_auth_service(root.section("auth_service"), settings.auth),
         services=read_agent_services(root, settings.services),
     )
+    settings = _read_proxy(root, base, settings)
     root.close()
     if findings.clean:
         _check_complete(settings, findings)
@@ -82,6 +84,14 @@ def load_settings(text: str, *, hostname: str, flags: StartFlags = _NO_FLAGS, or
     _warn_of_overruled_flags(flags, base, settings, findings)
     findings.check()
     return replace(settings, warnings=findings.warnings)
+
+
+def _read_proxy(root: Section, base: Settings, settings: Settings) -> Settings:
+    """Read the section of the proxy, which runs as an agent's service and has settings of its own."""
+    started = next((service for service in base.services if service.role is SystemRole.PROXY), None)
+    service, proxy = read_proxy_service(root.section("proxy_service"), started, settings.proxy)
+    services: tuple[ServiceSettings, ...] = (*settings.services, service) if service else settings.services
+    return replace(settings, services=services, proxy=proxy)
 
 
 def _read_document(text: str, findings: Findings, origin: str) -> Section:

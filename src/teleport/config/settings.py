@@ -17,6 +17,7 @@ WINDOWS_DESKTOP_PORT = 3028
 YEAR = timedelta(days=365)
 HOST_CERT_TTL = 10 * YEAR
 AUTH_LISTEN_ADDR = Address("0.0.0.0", AUTH_PORT)  # noqa: S104 - the original's default
+PROXY_LISTEN_ADDR = Address("0.0.0.0", PROXY_WEB_PORT)  # noqa: S104 - the same
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +117,30 @@ class AuthSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class KeyPairFiles:
+    """One entry of `proxy_service.https_keypairs`: a certificate, with those between it and its root, and its key."""
+
+    key_file: Path
+    cert_file: Path
+
+
+@dataclass(frozen=True, slots=True)
+class ProxySettings:
+    """`proxy_service`; whether it is enabled, the services say."""
+
+    web_listen_addr: Address = PROXY_LISTEN_ADDR
+    """The one public port: web, API, joining and tunnels."""
+    public_addrs: tuple[Address, ...] = ()
+    """By which people and agents reach the proxy, maybe through a load balancer."""
+    keypairs: tuple[KeyPairFiles, ...] = ()
+    """What browsers are shown, chosen by the name that they ask for; without any, a certificate made here."""
+    keypairs_reload_interval: timedelta = timedelta(minutes=1)
+    """How often it is looked whether the files have changed; nought: only at start."""
+    trust_x_forwarded_for: bool = False
+    """One load balancer ends TLS in front of the proxy, nobody else can reach it, and that header is the balancer's."""
+
+
+@dataclass(frozen=True, slots=True)
 class LabelCommand:
     """A label whose value is what a command prints, run anew every period."""
 
@@ -169,7 +194,13 @@ class Settings:
     connection_limits: ConnectionLimits = field(default_factory=ConnectionLimits)
     storage: StorageSettings = field(default_factory=StorageSettings)
     auth: AuthSettings = field(default_factory=AuthSettings)
+    proxy: ProxySettings = field(default_factory=ProxySettings)
     services: tuple[ServiceSettings, ...] = ()
-    """The agent's services, one for each enabled section; auth is not among them."""
+    """The agent's services, one for each enabled section; auth is not among them, the proxy is."""
     warnings: tuple[str, ...] = ()
     """What was read and has no effect; said in the log at start."""
+
+    @property
+    def is_proxy(self) -> bool:
+        """Return whether the process is a proxy."""
+        return any(service.role is SystemRole.PROXY for service in self.services)

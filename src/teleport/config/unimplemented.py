@@ -56,7 +56,6 @@ REFUSED: Mapping[str, Mapping[str, str]] = {
     },
     "proxy_service": {
         "proxy_protocol": _NO_PROXY_PROTOCOL,
-        "trust_x_forwarded_for": "forwarded addresses are never believed",
     },
     "app_service": {
         "allowed_hosts": _NO_HOST_RULES,
@@ -130,8 +129,6 @@ IGNORED: Mapping[str, frozenset[str]] = {
             "automatic_upgrades_channels",
             "https_cert_file",
             "https_key_file",
-            "https_keypairs",
-            "https_keypairs_reload_interval",
             "idp",
             "kube_listen_addr",
             "kube_public_addr",

@@ -28,3 +28,8 @@ def decode_base64url(text: object, *, what: str) -> bytes:
     if base64.urlsafe_b64encode(decoded).rstrip(b"=") != text.encode("ascii"):
         raise BadParameter(f"{what} is not canonical base64url")
     return decoded
+
+
+def encode_base64url(raw: bytes) -> str:
+    """Encode bytes, without padding."""
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode("ascii")

@@ -1,17 +1,20 @@
 """JSON web key sets (RFC 7517, RFC 7518): the public keys of a cluster, and signatures that are verified by them."""
 
+import hashlib
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import orjson
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from teleport.errors import BadParameter
-from teleport.pki.base64url import decode_base64url
+from teleport.pki.base64url import decode_base64url, encode_base64url
 from teleport.pki.foreign import FOREIGN_ERRORS
 from teleport.pki.jwt import MAX_KEY_ID, JwtError, UnverifiedJwt
 from teleport.pki.keys import MIN_RSA_BITS, RSA_EXPONENT, PublicKey, parse_public_key
@@ -73,6 +76,26 @@ def parse_jwks(text: str) -> JwkSet:
     if not keys:
         raise BadParameter("the key set has no RSA, P-256 or Ed25519 key for signatures")
     return JwkSet(keys)
+
+
+def render_jwks(public_keys: Sequence[str]) -> bytes:
+    """Write the key set of a cluster; a key's id is its thumbprint (RFC 7638).
+
+    Args:
+        public_keys: on P-256, as PEM.
+    """
+    return orjson.dumps({"keys": [_build_entry(pem) for pem in public_keys]})
+
+
+def _build_entry(pem: str) -> dict[str, str]:
+    key = load_pem_public_key(pem.encode("ascii"))
+    if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
+        raise BadParameter("the cluster's key for JSON web tokens is not on P-256")
+    numbers = key.public_numbers()
+    x, y = (encode_base64url(number.to_bytes(_COORDINATE, "big")) for number in (numbers.x, numbers.y))
+    required = {"crv": "P-256", "kty": "EC", "x": x, "y": y}
+    thumbprint = hashlib.sha256(orjson.dumps(required, option=orjson.OPT_SORT_KEYS)).digest()
+    return {**required, "alg": "ES256", "kid": encode_base64url(thumbprint), "use": "sig"}
 
 
 def _parse_key(entry: Mapping[str, Any]) -> Jwk | None:

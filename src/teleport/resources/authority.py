@@ -101,6 +101,12 @@ class CertAuthority(Resource):
         sets = (self.spec.active_keys, self.spec.additional_trusted_keys)
         return tuple(pair.public_key for keys in sets for pair in keys.ssh)
 
+    @property
+    def trusted_jwt(self) -> tuple[str, ...]:
+        """Return every public key of JSON web tokens that is trusted, the signing one first, as PEM."""
+        sets = (self.spec.active_keys, self.spec.additional_trusted_keys)
+        return tuple(pair.public_key for keys in sets for pair in keys.jwt)
+
     def without_private_keys(self) -> "CertAuthority":
         """Return the authority as everybody but the auth server sees it."""
         spec = self.spec.model_copy(

@@ -2,13 +2,14 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from datetime import timedelta
 from http import HTTPStatus
 from math import inf
 from typing import Protocol, cast
 
-from teleport.web.call import Call, Peer, Reply, RequestHead, Route
+from teleport.web.call import Call, Peer, Reply, RequestHead, Route, Takeover
 from teleport.web.errors import MalformedRequest, build_error_reply
 from teleport.web.incoming import Incoming, Turn
 from teleport.web.wire import render_head
@@ -29,8 +30,8 @@ class Service(Protocol):
         """Return seconds since 1970, for the answers' heads."""
         ...
 
-    def admit(self, head: RequestHead, peer: Peer) -> Route:
-        """Return the route of a request whose body is still to come, or raise why it is refused."""
+    def admit(self, head: RequestHead, peer: Peer) -> Route | Takeover:
+        """Return the route of a request whose body is still to come or who takes the connection, or raise why not."""
         ...
 
     async def answer(self, route: Route, call: Call) -> Reply:
@@ -52,8 +53,10 @@ class HttpConnection(asyncio.Protocol):
     __slots__ = (
         "_body_timeout",
         "_deadline",
+        "_drained",
         "_idle_timeout",
         "_incoming",
+        "_is_first",
         "_is_last",
         "_loop",
         "_on_closed",
@@ -86,8 +89,11 @@ class HttpConnection(asyncio.Protocol):
         self._task: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._deadline = inf
+        self._is_first = True
         self._is_last = False
         self._writing_paused = False
+        self._drained: asyncio.Future[None] | None = None
+        """Is waited for by the writer of a long answer."""
 
     @property
     def is_busy(self) -> bool:
@@ -105,6 +111,7 @@ class HttpConnection(asyncio.Protocol):
             self._timer.cancel()
         self._transport = self._timer = None
         self._forget_incoming()
+        self._wake_writer()
         self._on_closed()
 
     def data_received(self, data: bytes) -> None:
@@ -113,7 +120,8 @@ class HttpConnection(asyncio.Protocol):
         if transport is None or transport.is_closing():
             return
         if self._incoming is None:
-            self._incoming = Incoming(self._admit)
+            self._incoming = Incoming(self._admit, is_first=self._is_first)
+            self._is_first = False
         incoming = self._incoming
         awaited_body = incoming.awaits_body
         incoming.feed(data)
@@ -132,6 +140,7 @@ class HttpConnection(asyncio.Protocol):
     def resume_writing(self) -> None:
         """Go on."""
         self._writing_paused = False
+        self._wake_writer()
         if self._incoming is not None:
             self._deadline = inf
             self._take_turns()
@@ -157,7 +166,7 @@ class HttpConnection(asyncio.Protocol):
         """Return whether the next turn has to wait."""
         return self._task is not None or self._writing_paused
 
-    def _admit(self, head: RequestHead) -> Route:
+    def _admit(self, head: RequestHead) -> Route | Takeover:
         return self._service.admit(head, self.peer)
 
     def _take_turns(self) -> None:
@@ -177,18 +186,75 @@ class HttpConnection(asyncio.Protocol):
             self._write(turn, turn.reply)
         elif turn.route is not None:
             self._task = self._loop.create_task(self._answer(turn, turn.route))
+        elif turn.takeover is not None:
+            self._hand_over(turn.takeover)
+
+    def _hand_over(self, takeover: Takeover) -> None:
+        """Let another protocol go on, with what was read already; this one is done, and hears of nothing any more."""
+        transport, incoming = self._transport, self._incoming
+        if transport is None or incoming is None:
+            return
+        leftover = incoming.leftover
+        self._forget_incoming()
+        self._transport = None
+        if self._timer is not None:
+            self._timer.cancel()
+        if takeover.greeting:
+            transport.write(takeover.greeting)
+        transport.resume_reading()
+        protocol = takeover.connect(self._on_closed)
+        transport.set_protocol(protocol)
+        protocol.connection_made(transport)
+        if leftover:
+            protocol.data_received(leftover)
 
     async def _answer(self, turn: Turn, route: Route) -> None:
         try:
-            reply = await self._service.answer(route, Call(self.peer, turn.body))
+            reply = await self._service.answer(route, Call(self.peer, turn.body, turn.head))
         except Exception as error:  # noqa: BLE001 - the border: whatever it is becomes a status
             reply = build_error_reply(error)
+        if reply.parts is not None and not turn.head_only:
+            self._write_head(turn, reply)
+            await self._write_parts(reply.parts, reply.length)
         self._task = None
-        self._write(turn, reply)
+        if reply.parts is None or turn.head_only:
+            self._write(turn, reply)
+        elif self._is_last_answer(turn):
+            self._close()
         self._take_turns()
+
+    async def _write_parts(self, parts: AsyncGenerator[bytes, None], length: int) -> None:
+        """Write a long body as fast as the peer reads it; a body that is not what was announced breaks off."""
+        try:
+            async with aclosing(parts):
+                async for part in parts:
+                    length -= len(part)
+                    if length < 0 or self._transport is None or self._transport.is_closing():
+                        break
+                    self._transport.write(part)
+                    await self._wait_until_drained()
+        except Exception as error:  # noqa: BLE001 - the head has left, so that no status can tell
+            _LOGGER.error("an answer broke off: %s", type(error).__name__)  # noqa: TRY400 - its text may be a caller's
+        if length:
+            self.abort()
+
+    async def _wait_until_drained(self) -> None:
+        if self._writing_paused:
+            self._drained = self._loop.create_future()
+            await self._drained
+
+    def _wake_writer(self) -> None:
+        if self._drained is not None and not self._drained.done():
+            self._drained.set_result(None)
+        self._drained = None
 
     def _write(self, turn: Turn, reply: Reply) -> None:
         """Write an answer as one piece, and close the connection after the last one."""
+        self._write_head(turn, reply, b"" if turn.head_only else reply.body)
+        if self._is_last_answer(turn):
+            self._close()
+
+    def _write_head(self, turn: Turn, reply: Reply, body: bytes = b"") -> None:
         if _LOGGER.isEnabledFor(logging.DEBUG):
             what = f"{turn.route.method} {turn.route.path}" if turn.route is not None else "a refused request"
             _LOGGER.debug("%s %d %s", what, reply.status, self.peer.remote_addr)
@@ -196,10 +262,10 @@ class HttpConnection(asyncio.Protocol):
         if transport is None or transport.is_closing():
             return
         keep_alive = turn.keep_alive and not self._is_last
-        head = render_head(reply, keep_alive=keep_alive, now=self._service.now())
-        transport.write(head if turn.head_only else head + reply.body)
-        if self._is_last or not (keep_alive or turn.unread):
-            self._close()
+        transport.write(render_head(reply, keep_alive=keep_alive, now=self._service.now()) + body)
+
+    def _is_last_answer(self, turn: Turn) -> bool:
+        return self._is_last or not (turn.keep_alive or turn.unread)
 
     def _rest(self, transport: asyncio.Transport, incoming: Incoming) -> None:
         """Wait for the next request, for the rest of one, or for a refused peer to see why."""

@@ -16,6 +16,7 @@ _LOGGER = logging.getLogger(__name__)
 
 STATUS_BY_CODE = {
     "bad_parameter": HTTPStatus.BAD_REQUEST,
+    "version": HTTPStatus.BAD_REQUEST,
     "too_large": HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     "unauthenticated": HTTPStatus.UNAUTHORIZED,
     "access_denied": HTTPStatus.FORBIDDEN,

@@ -6,13 +6,14 @@ last, not a byte is interpreted.
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import NoReturn
 
-from httptools import HttpParserError, HttpRequestParser
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 
-from teleport.web.call import Reply, RequestHead, Route
+from teleport.web.call import NO_HEAD, Reply, RequestHead, Route, Takeover
 from teleport.web.errors import MalformedRequest, build_error_reply
 
 MAX_TARGET = 4096
@@ -34,6 +35,8 @@ class Turn:
     Args:
         reply: the answer, where the request was refused.
         route: makes the answer otherwise.
+        takeover: or takes the connection, with the `leftover` that was read.
+        head: the request's.
         body: what the request brought for it.
         keep_alive: whether the connection lives on after the answer.
         head_only: whether the answer's body is left out.
@@ -42,6 +45,8 @@ class Turn:
 
     reply: Reply | None
     route: Route | None = None
+    takeover: Takeover | None = None
+    head: RequestHead = NO_HEAD
     body: bytes = b""
     keep_alive: bool = False
     head_only: bool = False
@@ -52,7 +57,8 @@ class Incoming:
     """Reads the requests of one connection.
 
     Args:
-        admit: returns the route of a request, or raises why it is refused.
+        admit: returns the route of a request or who takes the connection, or raises why it is refused.
+        is_first: whether the connection's first request is still to come.
     """
 
     __slots__ = (
@@ -60,25 +66,35 @@ class Incoming:
         "_begun",
         "_body",
         "_fields",
+        "_head",
+        "_is_first",
         "_method",
         "_parser",
         "_progress",
+        "_raw",
         "_refusal",
         "_route",
         "_stalled",
+        "_takeover",
         "_target",
         "awaits_continue",
         "ended",
+        "leftover",
         "turns",
     )
 
-    def __init__(self, admit: Callable[[RequestHead], Route]) -> None:
+    def __init__(self, admit: Callable[[RequestHead], Route | Takeover], *, is_first: bool = False) -> None:
         self.turns: deque[Turn] = deque()
         """What is due, in the order of the requests."""
         self.ended = False
         """Nothing more is read: the last turn is the connection's last."""
         self.awaits_continue = False
         """The peer sends its body only when it is told to (RFC 9110, 10.1.1)."""
+        self.leftover = b""
+        """What was read and belongs to whoever takes the connection."""
+        self._is_first = is_first
+        self._raw = b""
+        self._takeover: Takeover | None = None
         self._admit = admit
         self._parser = HttpRequestParser(self)
         self._progress = False
@@ -89,6 +105,7 @@ class Incoming:
         """Forget the request that was read."""
         self._begun = False
         self._method = self._target = b""
+        self._head = NO_HEAD
         self._fields: list[tuple[bytes, bytes]] = []
         self._body: list[bytes] = []
         self._route: Route | None = None
@@ -107,10 +124,16 @@ class Incoming:
     def feed(self, data: bytes) -> None:
         """Read on; what is complete after that stands in `turns`."""
         if self.ended:
+            if self._takeover is not None:
+                self.leftover += data
             return
         self._progress = False
+        if self._is_first:
+            self._raw += data
         try:
             self._parser.feed_data(data)
+        except HttpParserUpgrade as upgrade:
+            self.leftover = data[upgrade.args[0] :]
         except HttpParserError:
             self.refuse_for_good(MalformedRequest("the request is not well-formed HTTP/1.1"))
         self._stalled = 0 if self._progress else self._stalled + len(data)
@@ -150,21 +173,41 @@ class Incoming:
         """Let the request in, or note why not."""
         self._progress = True
         self._method = self._parser.get_method()
-        fields = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in self._fields}
-        head = RequestHead(self._method.decode("latin-1"), self._target.decode("latin-1"), fields)
+        fields = _join_fields(self._fields)
+        self._head = head = RequestHead(self._method.decode("latin-1"), self._target.decode("latin-1"), fields)
         hosts = sum(name.lower() == b"host" for name, _ in self._fields)
         if hosts > 1 or (hosts == 0 and self._speaks_current_version()):
             self._stop(MalformedRequest("a request must name one host (RFC 9112, 3.2)"))
-        if self._parser.should_upgrade():
-            self._stop(MalformedRequest("HTTP/1.1 is the only protocol here"))
+        upgrades = self._parser.should_upgrade()
         try:
-            self._route = self._admit(head)
+            decision = self._admit(head)
         except Exception as error:  # noqa: BLE001 - the border: whatever it is becomes a status
-            if isinstance(error, MalformedRequest) or not _is_body_short(head):
+            if isinstance(error, MalformedRequest) or upgrades or not _is_body_short(head):
                 self._stop(error)
             self._refusal = build_error_reply(error)
+        else:
+            self._take_in(decision, upgrades=upgrades)
+        self._is_first, self._raw = False, b""
         expects = fields.get("expect", "").lower() == "100-continue"
         self.awaits_continue = expects and head.content_length > 0 and self._speaks_current_version()
+
+    def _take_in(self, decision: Route | Takeover, *, upgrades: bool) -> None:
+        """Note who answers, or let the connection be taken."""
+        if isinstance(decision, Route):
+            if upgrades:
+                self._stop(MalformedRequest("HTTP/1.1 is the only protocol here"))
+            self._route = decision
+        elif decision.greeting:
+            if not (upgrades and self._speaks_current_version()):
+                self._stop(MalformedRequest("the upgrade is malformed"))
+            self._takeover = decision
+        else:
+            if not self._is_first:
+                status = HTTPStatus.MISDIRECTED_REQUEST
+                self._stop(MalformedRequest("this connection is for another host; open one for this", status))
+            self._takeover, self.leftover = decision, self._raw
+            self._end(Turn(None, takeover=decision))
+            raise _Enough
 
     def on_body(self, body: bytes) -> None:
         """Take in a part of the body, whose whole length was admitted."""
@@ -177,9 +220,19 @@ class Incoming:
         """Put the request in line."""
         self._progress = True
         keep_alive = self._parser.should_keep_alive() and self._speaks_current_version()
-        head_only = self._method == b"HEAD"
-        turn = Turn(self._refusal, self._route, b"".join(self._body), keep_alive=keep_alive, head_only=head_only)
+        turn = Turn(
+            self._refusal,
+            self._route,
+            self._takeover,
+            self._head,
+            b"".join(self._body),
+            keep_alive=keep_alive,
+            head_only=self._method == b"HEAD",
+        )
         self._start_over()
+        if turn.takeover is not None:
+            self._end(turn)  # and the parser says where HTTP stops
+            return
         if keep_alive:
             self.turns.append(turn)
         else:
@@ -198,6 +251,16 @@ class Incoming:
     def _stop(self, error: Exception) -> NoReturn:
         self.refuse_for_good(error)
         raise _Enough
+
+
+def _join_fields(fields: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Return the headers by name; what is repeated becomes a list, which nobody takes where one value must stand."""
+    joined: dict[str, str] = {}
+    for raw_name, raw_value in fields:
+        name, value = raw_name.decode("latin-1").lower(), raw_value.decode("latin-1")
+        separator = "; " if name == "cookie" else ", "
+        joined[name] = joined[name] + separator + value if name in joined else value
+    return joined
 
 
 def _is_body_short(head: RequestHead) -> bool:

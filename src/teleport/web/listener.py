@@ -1,20 +1,20 @@
-"""The TLS listener: counts connections before it spends a handshake on them, and lets only HTTP/1.1 through."""
+"""The TLS listener: counts connections before it spends a handshake on them, and lets only what it knows through."""
 
 import asyncio
 import logging
 import socket
 import ssl
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import timedelta
-from typing import Protocol, cast
+from typing import cast
 
 from teleport.errors import Unavailable
 from teleport.web.addresses import network_of, render_peer_address
 from teleport.web.call import Peer
 from teleport.web.metrics import Metrics
-from teleport.web.tls import ALPN
+from teleport.web.service import Service
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -27,18 +27,6 @@ CLOSE_TIMEOUT = timedelta(seconds=2)
 """For so long a peer may take to say goodbye in TLS."""
 
 
-class Service(Protocol):
-    """What runs inside the connections."""
-
-    def connect(self, peer: Peer, on_closed: Callable[[], None]) -> asyncio.Protocol:
-        """Return the protocol for a connection whose handshake is done; it calls `on_closed` when that is gone."""
-        ...
-
-    async def shutdown(self, grace: timedelta) -> None:
-        """Finish what is in flight within the grace, then close every connection."""
-        ...
-
-
 class TlsListener:
     """Accepts TLS connections on one address.
 
@@ -46,7 +34,8 @@ class TlsListener:
         host: where to listen.
         port: the TCP port; nought lets the system choose.
         context: asked for every new connection, so that new certificates and authorities need no restart.
-        service: what runs inside the connections.
+        services: what runs inside the connections, by the protocol that both sides agreed on in TLS (ALPN, RFC 7301);
+            None stands for clients that named no protocol, or none that the context offers.
         metrics: counts what happens to connections.
         max_connections: open connections per address, handshakes included; IPv6 counts by /64.
         handshake_timeout: how long a handshake may take.
@@ -60,7 +49,7 @@ class TlsListener:
         host: str,
         port: int,
         context: Callable[[], ssl.SSLContext],
-        service: Service,
+        services: Mapping[str | None, Service],
         metrics: Metrics,
         max_connections: int,
         handshake_timeout: timedelta,
@@ -69,7 +58,7 @@ class TlsListener:
         self._host = host
         self._port = port
         self._context = context
-        self._service = service
+        self._services = services
         self._metrics = metrics
         self._max_connections = max_connections
         self._handshake_timeout = handshake_timeout.total_seconds()
@@ -112,7 +101,7 @@ class TlsListener:
         for connection in self._connections:
             connection.give_up_handshake()
         await asyncio.gather(*self._handshakes)
-        await self._service.shutdown(grace)
+        await asyncio.gather(*(service.shutdown(grace) for service in set(self._services.values())))
         with suppress(TimeoutError):
             async with asyncio.timeout(CLOSE_TIMEOUT.total_seconds()):
                 await self._empty.wait()
@@ -183,17 +172,18 @@ class TlsListener:
             self._metrics.handshake_failures.inc()
             self.forget(connection)
 
-    def serve(self, connection: "_Connection", peer: Peer) -> asyncio.Protocol:
-        """Return what runs inside a connection that came through the handshake."""
+    def serve(self, connection: "_Connection", peer: Peer, alpn: str | None) -> asyncio.Protocol | None:
+        """Return what runs inside a connection that came through the handshake, or None if nothing does."""
+        service = self._services.get(alpn)
+        if service is None:
+            _LOGGER.debug("%s negotiated no protocol that is spoken here", peer.remote_addr)
+            self._metrics.alpn_refusals.inc()
+            connection.abort()
+            return None
+        connection.peer = peer
         if not peer.anonymous:
             self._members_by_network[connection.network] += 1
-        return self._service.connect(peer, lambda: self.forget(connection))
-
-    def refuse_protocol(self, connection: "_Connection") -> None:
-        """Cut a connection that did not agree on HTTP/1.1."""
-        _LOGGER.debug("%s did not negotiate %s", connection.remote_addr, ALPN)
-        self._metrics.alpn_refusals.inc()
-        connection.abort()
+        return service.connect(peer, lambda: self.forget(connection))
 
     def forget(self, connection: "_Connection") -> None:
         """Stop counting a connection that is gone."""
@@ -229,19 +219,17 @@ class _Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Hand the connection to HTTP, if HTTP is what both sides agreed on; the name in SNI is of no interest."""
+        """Hand the connection to what both sides agreed on."""
         self._transport = cast("asyncio.Transport", transport)
         tls: ssl.SSLObject = transport.get_extra_info("ssl_object")
-        if tls.selected_alpn_protocol() != ALPN:
-            self._listener.refuse_protocol(self)
-            return
-        self.peer = Peer(self.remote_addr, tls.getpeercert(binary_form=True))
-        protocol = self._listener.serve(self, self.peer)
-        self._transport.set_protocol(protocol)
-        protocol.connection_made(transport)
+        peer = Peer(self.remote_addr, tls.getpeercert(binary_form=True))
+        protocol = self._listener.serve(self, peer, tls.selected_alpn_protocol())
+        if protocol is not None:
+            self._transport.set_protocol(protocol)
+            protocol.connection_made(transport)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
-        """Forget a connection that never reached HTTP."""
+        """Forget a connection that nothing has run in."""
         self._listener.forget(self)
 
     def give_up_handshake(self) -> None:

@@ -1,10 +1,10 @@
-"""TLS contexts: TLS 1.3 only, nothing resumed, and HTTP/1.1 as the only protocol inside."""
+"""TLS contexts: TLS 1.3 only, nothing resumed, and only the protocols inside that are named."""
 
 import os
 import ssl
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 
 from teleport.errors import BadParameter
@@ -15,12 +15,24 @@ _CURVE = "X25519"
 
 
 def build_server_context(
-    *, certificate_pem_chain: str, private_key_pem: str, client_ca_pems: Iterable[str]
+    *,
+    certificate_pem_chain: str,
+    private_key_pem: str,
+    client_ca_pems: Iterable[str],
+    protocols: Sequence[str] = (ALPN,),
+    is_public: bool = False,
 ) -> ssl.SSLContext:
     """Build the context for new connections to a server whose clients may show a certificate, and need not.
 
     A client certificate that none of the authorities issued fails the handshake; it does not become "no certificate".
     No session tickets are given out: a resumed session would outlive the authority that its certificate came from.
+
+    Args:
+        certificate_pem_chain: the server's.
+        private_key_pem: its key.
+        client_ca_pems: the authorities of client certificates.
+        protocols: what may run inside (ALPN), the preferred one first.
+        is_public: other people's programs are clients, too, so every group that the library knows is welcome.
 
     Raises:
         BadParameter: a certificate or the key is not PEM, or they do not fit together.
@@ -28,9 +40,10 @@ def build_server_context(
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.verify_mode = ssl.CERT_OPTIONAL
     context.num_tickets = 0
-    with suppress(ssl.SSLError):  # Python before 3.11.4 knows no X25519 here; the library's default serves as well
-        context.set_ecdh_curve(_CURVE)
-    _restrict(context)
+    if not is_public:
+        with suppress(ssl.SSLError):  # Python before 3.11.4 knows no X25519 here; the library's default serves as well
+            context.set_ecdh_curve(_CURVE)
+    _restrict(context, protocols)
     _load_authorities(context, client_ca_pems)
     _load_identity(context, certificate_pem_chain, private_key_pem)
     return context
@@ -61,10 +74,10 @@ def build_unverified_client_context() -> ssl.SSLContext:
     return context
 
 
-def _restrict(context: ssl.SSLContext) -> None:
+def _restrict(context: ssl.SSLContext, protocols: Sequence[str] = (ALPN,)) -> None:
     context.minimum_version = ssl.TLSVersion.TLSv1_3
     context.options |= ssl.OP_NO_COMPRESSION
-    context.set_alpn_protocols([ALPN])
+    context.set_alpn_protocols(protocols)
 
 
 def _load_authorities(context: ssl.SSLContext, pems: Iterable[str]) -> None:

@@ -29,6 +29,7 @@ def test_codes_are_stable() -> None:
         "TrustError": "trust",
         "Unauthenticated": "unauthenticated",
         "Unavailable": "unavailable",
+        "VersionRefused": "version",
     }
 
 

@@ -41,6 +41,15 @@ def build_global_options(*, hidden: bool = False) -> list[click.Parameter]:
     """Return the options that every command has; they go into the session and not to the command."""
     return [
         click.Option(
+            ["--skip-version-check"],
+            is_flag=True,
+            default=None,
+            hidden=hidden,
+            expose_value=False,
+            callback=_remember_flag,
+            help="Go on where this tool and the cluster are more than one major version apart.",
+        ),
+        click.Option(
             ["-d", "--debug"],
             is_flag=True,
             default=None,
@@ -65,7 +74,7 @@ def _remember_debug(ctx: click.Context, _param: click.Parameter, value: bool | N
         session.debug = True
 
 
-def _remember_flag(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
+def _remember_flag(ctx: click.Context, param: click.Parameter, value: object) -> None:
     session = ctx.find_object(Session)
-    if session is not None and value is not None:
+    if session is not None and value:
         setattr(session.flags, param.name or "", value)

@@ -17,7 +17,7 @@ from teleport.web.readiness import Readiness
 
 if TYPE_CHECKING:
     from teleport.agent.server import Agent
-    from teleport.auth.server import AuthServer
+    from teleport.cli.teleport.serving import Serving
 
 logger = logging.getLogger(__name__)
 
@@ -44,17 +44,17 @@ async def run_process(settings: Settings) -> Ending:
     readiness = Readiness(clock)
     async with AsyncExitStack() as stack:
         stack.enter_context(_pid_file(settings.pid_file))
-        auth = None
-        if settings.auth.enabled or settings.diag_addr is not None:
+        serving = None
+        if settings.auth.enabled or settings.is_proxy or settings.diag_addr is not None:
             # Imported here and not above: an idle agent carries in memory what it uses, and nothing else.
             from teleport.cli.teleport.serving import serve  # noqa: PLC0415
 
-            auth = await serve(settings, stack, readiness=readiness, clock=clock)
-        return await _until(ending, await _build_agent(settings, auth, stack, readiness=readiness, clock=clock))
+            serving = await serve(settings, stack, readiness=readiness, clock=clock)
+        return await _until(ending, await _build_agent(settings, serving, stack, readiness=readiness, clock=clock))
 
 
 async def _build_agent(
-    settings: Settings, auth: "AuthServer | None", stack: AsyncExitStack, *, readiness: Readiness, clock: Clock
+    settings: Settings, serving: "Serving | None", stack: AsyncExitStack, *, readiness: Readiness, clock: Clock
 ) -> "Agent | None":
     """Return the agent for the services of this process, or None if it has none."""
     if not settings.services:
@@ -63,6 +63,7 @@ async def _build_agent(
     from teleport.agent.state_choice import open_state  # noqa: PLC0415 - the same
     from teleport.cli.teleport.joiners import build_joiner  # noqa: PLC0415 - the same
 
+    auth = serving.auth if serving is not None else None
     address = auth.local_address if auth is not None else settings.auth_server
     if address is None:
         raise BadParameter(
@@ -75,6 +76,7 @@ async def _build_agent(
         states=await stack.enter_async_context(open_state(settings.data_dir, os.environ, clock=clock)),
         readiness=readiness,
         clock=clock,
+        runners=serving.runners if serving is not None else (),
     )
 
 

@@ -46,7 +46,11 @@ _PATH = click.Path(path_type=Path, dir_okay=False)
 @click.option("--data-dir", type=click.Path(path_type=Path, file_okay=False), help="By default /var/lib/teleport.")
 @click.option("--pid-file", type=_PATH, help="A file for the process's id.")
 @click.option("--insecure-skip-ca-pin", is_flag=True, help="Trust whoever answers at --auth-server. For tests only.")
-@click.option("--skip-version-check", is_flag=True, help="Join an auth server of an older major version.")
+@click.option(
+    "--skip-version-check",
+    is_flag=True,
+    help="Go on where this host and the cluster are more than one major version apart.",
+)
 @click.option("--app-name", help="The name of an application to serve; needs --app-uri.")
 @click.option("--app-uri", help="Where that application is, as http://localhost:8080.")
 @click.option("--app-public-addr", help="The address by which users open it.")
@@ -68,8 +72,8 @@ def start(invocation: Invocation, /, *, debug: bool, **flags: Any) -> None:  # n
 
 
 def _choose_loop(settings: Settings) -> Callable[[], asyncio.AbstractEventLoop]:
-    """Serve thousands of connections on uvloop; an agent has one, and does without uvloop's three megabytes."""
-    if not settings.auth.enabled:
+    """Serve thousands of connections on uvloop; an agent has few, and does without uvloop's three megabytes."""
+    if not (settings.auth.enabled or settings.is_proxy):
         return asyncio.new_event_loop
     import uvloop  # noqa: PLC0415 - see above
 

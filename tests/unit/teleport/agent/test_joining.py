@@ -7,14 +7,15 @@ from support.auth import SECRET, InProcessAuth
 from support.auth_client import InProcessClient
 from support.clock import FakeClock
 from teleport.agent.identity import generate_keys
-from teleport.agent.joining import NetworkJoiner, VersionRefused, choose_trust, explain_failure
+from teleport.agent.joining import NetworkJoiner, choose_trust, explain_failure
 from teleport.api.messages import JoinRequest
 from teleport.api.trust import KnownAuthority, PinnedConnection, ServerTrust
 from teleport.config.settings import JoinParams, Settings
-from teleport.errors import BadParameter, ConnectionFailed, JoinRefused, TrustError
+from teleport.errors import BadParameter, ConnectionFailed, JoinRefused, TrustError, VersionRefused
 from teleport.join.method import JoinMethod
 from teleport.join.secret_token import SecretTokenJudge
 from teleport.resources.address import Address
+from teleport.version import VERSION
 
 PIN = "sha256:" + "0" * 64
 
@@ -117,8 +118,8 @@ async def test_nothing_secret_is_sent_to_a_server_that_is_not_verified(tmp_path:
     assert (joining.client.names(), joining.proofs) == (["trust"], 0)
 
 
-@pytest.mark.parametrize("version", ["1.0.0", "1.99.3", "2.0.0", "18.0.0-beta"])
-async def test_a_server_of_this_or_a_newer_major_version_is_fine(tmp_path: Path, version: str) -> None:
+@pytest.mark.parametrize("version", ["0.9.0", "1.0.0", "1.99.3", "2.0.0-beta"])
+async def test_a_server_of_this_major_version_or_one_beside_it_is_fine(tmp_path: Path, version: str) -> None:
     auth = await InProcessAuth.start()
     await auth.add_token()
     joining = Joining(auth, build_settings(tmp_path))
@@ -126,17 +127,21 @@ async def test_a_server_of_this_or_a_newer_major_version_is_fine(tmp_path: Path,
     assert await joining.join()
 
 
-async def test_a_server_of_an_older_major_version_is_refused_unless_told_otherwise(tmp_path: Path) -> None:
+async def test_a_server_two_major_versions_away_is_refused_unless_told_otherwise(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     auth = await InProcessAuth.start()
     await auth.add_token()
     joining = Joining(auth, build_settings(tmp_path))
-    joining.client.server_version = "0.9.0"
-    with pytest.raises(VersionRefused, match="upgrade the auth server first"):
+    joining.client.server_version = "3.0.0"
+    with pytest.raises(VersionRefused, match=f"{VERSION}.*3.0.0.*upgrade the client"):
         await joining.join()
     assert joining.requests() == []
     patient = Joining(auth, build_settings(tmp_path, skip=True))
-    patient.client.server_version = "0.9.0"
+    patient.client.server_version = "3.0.0"
     assert await patient.join()
+    assert "joining nevertheless" in caplog.text
+    assert [request.client_version for request in patient.requests()] == [""]
 
 
 @pytest.mark.parametrize("version", ["", "latest", "x.1.0", "9" * 5000, "-1.0.0", "\u0661.0.0"])

@@ -1,6 +1,9 @@
 import asyncio
 import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -8,9 +11,9 @@ from support.auth import SECRET, InProcessAuth, build_host
 from support.auth_client import InProcessClient, InProcessJoiner, RememberedState
 from support.virtual_time import run_in_virtual_time, seconds
 from teleport.agent.identity import AgentState, Joined, build_joined, generate_keys
-from teleport.agent.joining import VersionRefused
 from teleport.agent.membership import Membership
 from teleport.agent.server import INSTANCE, STATE, Agent
+from teleport.api.host import Host
 from teleport.config.settings import ServiceSettings, Settings
 from teleport.errors import (
     BadParameter,
@@ -20,6 +23,7 @@ from teleport.errors import (
     StorageError,
     TrustError,
     Unavailable,
+    VersionRefused,
 )
 from teleport.resources.address import Address
 from teleport.resources.role import SystemRole
@@ -276,6 +280,72 @@ async def test_without_a_token_the_end_of_the_membership_is_the_end_of_the_proce
     monkeypatch.setattr(living.agent, "_live", live)
     with pytest.raises(BadParameter, match="no member of a cluster"):
         await living.agent.run()
+
+
+class FakeRunner:
+    """Serves until it is cancelled, and remembers for whom."""
+
+    role = NODE
+
+    def __init__(self) -> None:
+        self.hosts: list[str] = []
+        self.serving = 0
+
+    async def run(self, host: Host) -> None:
+        self.hosts.append(host.host_id)
+        assert host.identity(NODE).tls_certificate
+        assert host.cluster_name == host.trust.cluster_name
+        self.serving += 1
+        try:
+            await host.wait_for_change()
+        finally:
+            self.serving -= 1
+        raise MembershipEnded("its pod has ended")
+
+
+def test_a_runner_serves_while_its_role_is_certified_and_anew_for_another_membership(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def work() -> tuple[FakeRunner, list[int], State]:
+        living, runner = await start(), FakeRunner()
+        agent = Agent(
+            Settings(nodename="web-1", services=(ServiceSettings(role=NODE),)),
+            address=Address("auth", 3025),
+            joiner=living.joiner,
+            states=living.states,
+            readiness=living.readiness,
+            clock=living.auth.clock,
+            runners=[runner],
+        )
+
+        @asynccontextmanager
+        async def open_client(*_: object, **__: object) -> AsyncIterator[InProcessClient]:
+            yield InProcessClient(living.auth, build_host(NODE))
+
+        memberships: list[Membership] = []
+        build = Membership.__init__
+
+        def remember(membership: Membership, *arguments: Any, **fields: Any) -> None:
+            memberships.append(membership)
+            build(membership, *arguments, **fields)
+
+        monkeypatch.setattr("teleport.agent.server.open_client", open_client)
+        monkeypatch.setattr(Membership, "__init__", remember)
+        task = asyncio.create_task(agent.run())
+        await asyncio.sleep(5)
+        seen = [runner.serving]
+        memberships[-1]._remember(memberships[-1].joined)  # a change, at which this runner says that all is over
+        await asyncio.sleep(60)
+        seen.append(runner.serving)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        return runner, [*seen, runner.serving], living.readiness.state
+
+    runner, serving, state = run_in_virtual_time(work())
+    assert serving == [1, 1, 0]
+    first, second = runner.hosts
+    assert first != second
+    assert state is not State.OK, "that the service works is its own to say"
 
 
 @pytest.mark.parametrize("operation", ["host_certificates", "trust_bundle"])

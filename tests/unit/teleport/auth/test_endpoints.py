@@ -25,12 +25,13 @@ from teleport.errors import (
     StorageError,
     TeleportError,
     Unauthenticated,
+    VersionRefused,
 )
 from teleport.resources.codec import to_plain
 from teleport.resources.presence import SERVER_ROLES
 from teleport.resources.role import SystemRole
 from teleport.version import VERSION
-from teleport.web.call import Call, Peer
+from teleport.web.call import Call, Peer, RequestHead
 from teleport.web.metrics import Metrics
 
 HOUR = timedelta(hours=1)
@@ -104,6 +105,26 @@ def test_every_operation_has_a_route_with_its_bounds(border: Border) -> None:
         assert (route.method, route.anonymous) == (operation.method, operation.anonymous)
         assert not operation.anonymous or route.max_body <= MAX_ANONYMOUS_BODY_BYTES
     assert len(border.routes) == len(OPERATIONS) + 1
+
+
+@pytest.mark.parametrize("version", ["", "0.1.0", "1.9.0", "2.0.0"])
+async def test_a_client_that_names_a_version_beside_this_one_or_none_is_answered(border: Border, version: str) -> None:
+    head = RequestHead("GET", "/v1/trust", {"teleport-version": version} if version else {})
+    assert (await border.routes["/v1/trust"].handler(Call(Peer(REMOTE_ADDR), b"", head))).status == 200
+
+
+@pytest.mark.parametrize("version", ["3.0.0", "latest"])
+async def test_a_client_two_major_versions_away_is_refused_with_both_numbers(border: Border, version: str) -> None:
+    head = RequestHead("GET", "/v1/trust", {"teleport-version": version})
+    with pytest.raises(VersionRefused, match=f"{version}.*{VERSION}"):
+        await border.routes["/v1/trust"].handler(Call(Peer(REMOTE_ADDR), b"", head))
+
+
+async def test_a_join_two_major_versions_away_is_refused_before_the_token_is_looked_at(border: Border) -> None:
+    await border.auth.add_token()
+    with pytest.raises(VersionRefused):
+        await border.ask("join", join_body(client_version="3.0.0"))
+    assert await border.ask("join", join_body(client_version="2.0.0"))
 
 
 @pytest.mark.parametrize(

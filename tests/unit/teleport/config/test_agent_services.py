@@ -139,7 +139,3 @@ def test_a_proxy_listens_where_it_is_told_and_the_rest_is_warned_of() -> None:
         ),
     )
     assert settings.warnings == ("line 5: proxy_service.acme: has no effect here",)
-
-
-def test_forwarded_addresses_cannot_be_trusted() -> None:
-    assert find_problems(NODE.replace("proxy_service: {enabled: no}", "proxy_service: {trust_x_forwarded_for: yes}"))

@@ -63,7 +63,7 @@ def test_all_flags_arrive() -> None:
     assert (settings.nodename, settings.advertise_ip, settings.data_dir) == ("graviton", "10.1.0.5", Path("/data"))
     assert (settings.insecure_skip_ca_pin, settings.skip_version_check) == (True, True)
     assert settings.auth.listen_addr == Address("127.0.0.2", 3025)
-    node, proxy, app = settings.services
+    node, app, proxy = settings.services
     assert node == ServiceSettings(SystemRole.NODE, listen_addr=Address("127.0.0.2", 3022), labels={"env": "prod"})
     assert proxy.listen_addr == Address("127.0.0.2", 3080)
     assert app.targets == (Target("grafana", uri="http://localhost:3000", public_addr="grafana.example.com"),)

@@ -1,0 +1,169 @@
+"""The proxy's composition root: here, and only here, its parts are put together behind the one public port."""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from functools import partial
+
+from teleport.api.host import Host
+from teleport.clock import Clock
+from teleport.config.settings import ProxySettings, Settings
+from teleport.errors import AccessDenied
+from teleport.pki.leaf import TrustSet
+from teleport.proxy.certificates import WebCertificates
+from teleport.proxy.discovery import offer_discovery
+from teleport.proxy.door_tls import DoorTls
+from teleport.proxy.offer import Offer
+from teleport.resources.authority import AuthorityType
+from teleport.resources.role import SystemRole
+from teleport.web.call import Peer, RequestHead
+from teleport.web.forwarded import resolve_peer
+from teleport.web.limits import RateLimiter
+from teleport.web.listener import TlsListener
+from teleport.web.metrics import Metrics
+from teleport.web.readiness import Readiness
+from teleport.web.router import Router
+from teleport.web.service import Service
+from teleport.web.tls import ALPN
+
+COMPONENT = "proxy"
+WEB_COMPONENT = "web_certificates"
+GRACE = timedelta(seconds=10)
+
+logger = logging.getLogger(__name__)
+
+
+class ProxyServer:
+    """The proxy, as a service of an agent's process.
+
+    Args:
+        settings: of the process.
+        clock: the present.
+        readiness: told how the proxy fares.
+        metrics: of the process.
+    """
+
+    role = SystemRole.PROXY
+
+    def __init__(self, settings: Settings, *, clock: Clock, readiness: Readiness, metrics: Metrics) -> None:
+        self._settings = settings
+        self._proxy: ProxySettings = settings.proxy
+        self._clock = clock
+        self._readiness = readiness
+        self._metrics = metrics
+
+    async def run(self, host: Host) -> None:
+        """Serve until cancelled.
+
+        Raises:
+            BadParameter: a web certificate is not usable.
+            StorageError: the data directory cannot be used.
+            Unavailable: the address cannot be listened on.
+        """
+        certificates = WebCertificates(
+            self._proxy, data_dir=self._settings.data_dir, nodename=self._settings.nodename, clock=self._clock
+        )
+        async with AsyncExitStack() as stack:
+            offers = await self._open_parts(host, stack)
+            services = self._build_services(offers)
+            tls = DoorTls(
+                protocols=[name for name in services if name is not None],
+                identity=host.identity(self.role),
+                trust=host.trust,
+                certificates=certificates.load(),
+            )
+            self._report(None)
+            listener = self._build_listener(tls, services)
+            await listener.start()
+            stack.push_async_callback(listener.stop, GRACE)
+            self._readiness.succeed(COMPONENT)
+            logger.info("proxy of cluster %r listens on %s", host.cluster_name, self._proxy.web_listen_addr)
+            async with asyncio.TaskGroup() as group:
+                group.create_task(certificates.follow(tls.replace_web, self._report))
+                group.create_task(self._follow_host(host, tls, listener))
+
+    async def _open_parts(self, host: Host, stack: AsyncExitStack) -> list[Offer]:  # noqa: ARG002 - for parts that end
+        """Return what each part answers; the stack ends the parts after the listener."""
+        return [offer_discovery(self._proxy, cluster_name=host.cluster_name, trust=lambda: host.trust)]
+
+    def _build_services(self, offers: Sequence[Offer]) -> dict[str | None, Service]:
+        """Return what runs inside connections, by ALPN.
+
+        A client that names no protocol means HTTP: load balancers that speak TLS to what is behind them name none.
+        """
+        limits = self._settings.connection_limits
+        router = Router(
+            routes=[route for offer in offers for route in offer.routes],
+            upgrades=[upgrade for offer in offers for upgrade in offer.upgrades],
+            limiter=RateLimiter(limits.anonymous_requests, self._clock),
+            clock=self._clock,
+            body_timeout=limits.request_timeout,
+            hosts=partial(_find_host, [offer.find_host for offer in offers if offer.find_host is not None]),
+            peer_of=self._find_peer,
+        )
+        http = _Http(router, [service for offer in offers for service in offer.services])
+        services: dict[str | None, Service] = {ALPN: http, None: http}
+        for offer in offers:
+            services.update(offer.protocols)
+        return services
+
+    def _build_listener(self, tls: DoorTls, services: dict[str | None, Service]) -> TlsListener:
+        limits = self._settings.connection_limits
+        return TlsListener(
+            host=self._proxy.web_listen_addr.host,
+            port=self._proxy.web_listen_addr.port,
+            context=tls.context,
+            services=services,
+            metrics=self._metrics,
+            max_connections=limits.max_connections,
+            handshake_timeout=limits.handshake_timeout,
+        )
+
+    async def _follow_host(self, host: Host, tls: DoorTls, listener: TlsListener) -> None:
+        """Show and trust what auth says, and cut the connections of those who are not trusted any more."""
+        while True:
+            await host.wait_for_change()
+            trust = host.trust
+            tls.replace_host(host.identity(self.role), trust)
+            trusted = TrustSet([*trust.tls[AuthorityType.HOST], *trust.tls[AuthorityType.USER]])
+            listener.close_where(partial(self._is_distrusted, trusted))
+
+    def _is_distrusted(self, trusted: TrustSet, peer: Peer) -> bool:
+        """Tell whether a certificate was good when the connection was made, and is not any more."""
+        if peer.certificate_der is None:
+            return False
+        try:
+            trusted.check_issued(peer.certificate_der, self._clock.now())
+        except AccessDenied:
+            return True
+        return False
+
+    def _find_peer(self, head: RequestHead, peer: Peer) -> Peer:
+        return resolve_peer(head, peer, trusted=self._proxy.trust_x_forwarded_for)
+
+    def _report(self, problem: str | None) -> None:
+        if problem is None:
+            self._readiness.succeed(WEB_COMPONENT)
+            return
+        logger.error("%s", problem)
+        self._readiness.fail(WEB_COMPONENT, problem)
+
+
+def _find_host(finders: Sequence[Callable[[str], Service | None]], host: str) -> Service | None:
+    return next((service for find in finders if (service := find(host)) is not None), None)
+
+
+class _Http:
+    """HTTP, and what gets its connections from HTTP: they end together."""
+
+    def __init__(self, router: Router, services: Sequence[Service]) -> None:
+        self._router = router
+        self._services = services
+
+    def connect(self, peer: Peer, on_closed: Callable[[], None]) -> asyncio.Protocol:
+        return self._router.connect(peer, on_closed)
+
+    async def shutdown(self, grace: timedelta) -> None:
+        await asyncio.gather(*(service.shutdown(grace) for service in (self._router, *self._services)))
