@@ -140,6 +140,26 @@ def test_hostile_49_any_name_gets_a_web_certificate_and_never_the_clusters(proxy
     assert "localhost" in proxy.look_at_certificate(name).names
 
 
+def test_hostile_49_a_name_that_is_no_text_fails_the_handshake_and_fills_no_log(proxy: Proxy) -> None:
+    before = len(proxy.process.log)
+    with socket.create_connection(tuple_of(proxy), timeout=PATIENCE) as plain:
+        plain.sendall(write_hello(b"\xff\xfe.example.com"))
+        with suppress(ConnectionError):
+            assert b"HTTP" not in plain.recv(65536)
+    assert is_answered(proxy)
+    assert proxy.process.log[before:] == ""
+
+
+def write_hello(name: bytes) -> bytes:
+    """Return a TLS hello that asks for a name as it stands."""
+    stand_in = "a" * len(name)
+    outgoing = ssl.MemoryBIO()
+    end = build_credulous_context().wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname=stand_in)
+    with suppress(ssl.SSLWantReadError):
+        end.do_handshake()
+    return outgoing.read().replace(stand_in.encode(), name)
+
+
 def test_hostile_51_a_forged_address_does_not_dodge_the_rate(
     auth: AuthServer, processes: Processes, tmp_path: Path
 ) -> None:

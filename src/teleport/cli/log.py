@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from teleport.config.settings import LogSettings
 from teleport.errors import BadParameter
 
+logger = logging.getLogger(__name__)
+
 
 class TextFormatter(logging.Formatter):
     """One line a record: when, how grave, who says it, and what; control characters cannot forge a line."""
@@ -49,6 +51,16 @@ def configure_logging(settings: LogSettings, *, debug: bool) -> None:
     root.setLevel(logging.DEBUG if debug else settings.severity)
     logging.getLogger("asyncio").setLevel(logging.WARNING)
     logging.captureWarnings(capture=True)
+    sys.unraisablehook = log_unraisable
+
+
+def log_unraisable(what: "sys.UnraisableHookArgs") -> None:
+    """Log an error that nobody could be told of, in one line and without its text, which may be a stranger's.
+
+    A name in a TLS hello that is not ASCII ends here; whoever sends such names must not fill the log with them.
+    """
+    level = logging.DEBUG if issubclass(what.exc_type, UnicodeDecodeError) else logging.ERROR
+    logger.log(level, "an error had nowhere to go: %s", what.exc_type.__name__)
 
 
 def _open_handler(output: str) -> logging.Handler:

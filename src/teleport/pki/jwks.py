@@ -83,12 +83,18 @@ def render_jwks(public_keys: Sequence[str]) -> bytes:
 
     Args:
         public_keys: on P-256, as PEM.
+
+    Raises:
+        BadParameter: one of them is none, or is on another curve.
     """
     return orjson.dumps({"keys": [_build_entry(pem) for pem in public_keys]})
 
 
 def _build_entry(pem: str) -> dict[str, str]:
-    key = load_pem_public_key(pem.encode("ascii"))
+    try:
+        key = load_pem_public_key(pem.encode("ascii"))
+    except FOREIGN_ERRORS as error:
+        raise BadParameter("the cluster's key for JSON web tokens is malformed") from error
     if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
         raise BadParameter("the cluster's key for JSON web tokens is not on P-256")
     numbers = key.public_numbers()

@@ -93,7 +93,8 @@ class Incoming:
         self.leftover = b""
         """What was read and belongs to whoever takes the connection."""
         self._is_first = is_first
-        self._raw = b""
+        self._raw = bytearray()
+        """The first request so far, which goes to whoever takes the connection with it."""
         self._takeover: Takeover | None = None
         self._admit = admit
         self._parser = HttpRequestParser(self)
@@ -187,7 +188,7 @@ class Incoming:
             self._refusal = build_error_reply(error)
         else:
             self._take_in(decision, upgrades=upgrades)
-        self._is_first, self._raw = False, b""
+        self._is_first, self._raw = False, bytearray()
         expects = fields.get("expect", "").lower() == "100-continue"
         self.awaits_continue = expects and head.content_length > 0 and self._speaks_current_version()
 
@@ -205,7 +206,7 @@ class Incoming:
             if not self._is_first:
                 status = HTTPStatus.MISDIRECTED_REQUEST
                 self._stop(MalformedRequest("this connection is for another host; open one for this", status))
-            self._takeover, self.leftover = decision, self._raw
+            self._takeover, self.leftover = decision, bytes(self._raw)
             self._end(Turn(None, takeover=decision))
             raise _Enough
 

@@ -1,4 +1,5 @@
 import json
+import re
 from typing import Any
 
 import pytest
@@ -20,7 +21,16 @@ from support.jwt_tokens import (
     sign,
 )
 from teleport.errors import BadParameter
-from teleport.pki.jwks import MAX_KEY_SET, MAX_KEYS, MAX_UNNAMED_TRIES, UnknownKey, parse_jwks, verify_jwt
+from teleport.pki.authority import create_jwt_authority
+from teleport.pki.jwks import (
+    MAX_KEY_SET,
+    MAX_KEYS,
+    MAX_UNNAMED_TRIES,
+    UnknownKey,
+    parse_jwks,
+    render_jwks,
+    verify_jwt,
+)
 from teleport.pki.jwt import JwtError, parse_jwt
 
 
@@ -236,3 +246,18 @@ def test_any_json_is_a_key_set_or_refused(data: Any) -> None:
     for document in (data, {"keys": [data]}, {"keys": [{"kty": "RSA", **data}] if isinstance(data, dict) else data}):
         with pytest.raises(BadParameter):
             parse_jwks(json.dumps(document))
+
+
+def test_the_keys_of_a_cluster_are_published_and_can_be_read_again() -> None:
+    keys = [create_jwt_authority().public_key for _ in range(2)]
+    text = render_jwks(keys).decode()
+    assert [key.algorithm for key in parse_jwks(text).keys] == ["ES256", "ES256"]
+    assert render_jwks(keys).decode() == text
+    ids = re.findall(r'"kid":"([A-Za-z0-9_-]{43})"', text)
+    assert len(set(ids)) == 2
+
+
+@pytest.mark.parametrize("pem", ["", "no key", "-----BEGIN PUBLIC KEY-----\nMA==\n-----END PUBLIC KEY-----\n"])
+def test_what_is_no_key_is_not_published(pem: str) -> None:
+    with pytest.raises(BadParameter):
+        render_jwks([pem])
