@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry
 
 from support.auth import ADMIN, CLUSTER, HOST_ID, REMOTE_ADDR, SECRET, InProcessAuth, build_token, to_der
 from support.strangers import build_request
-from teleport.agent.identity import generate_keys
+from teleport.api.joined import generate_keys
 from teleport.api.operations import MAX_ANONYMOUS_BODY_BYTES, OPERATIONS
 from teleport.auth.authority import HostGrant
 from teleport.auth.endpoints import Endpoints
@@ -56,11 +56,15 @@ class Border:
                 **{kind: PresenceResources(presence=auth.stores.presence, kind=kind) for kind in kinds},
                 "cert_authority": AuthorityResources(authorities=auth.stores.authorities),
                 "token": auth.tokens,
+                "user": auth.people.users,
+                "role": auth.people.roles,
             },
+            people=auth.people.table,
         )
         endpoints = Endpoints(
             table=handlers.table,
             authority=auth.authority,
+            roles=auth.roles,
             pod_lives=auth.pod_lives,
             limits=self.limits,
             metrics=Metrics(self.registry),
