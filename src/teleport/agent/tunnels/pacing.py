@@ -13,8 +13,11 @@ SPREAD_OF_NEWS = timedelta(seconds=3)
 RESIGNED = timedelta(seconds=60)
 """The wait when dials seem to be in vain."""
 PATIENCE = 10
-"""So many dials for each proxy must have come to claimed ones before that is no chance any more: with a balancer that
-takes turns or draws lots, one dial in n finds the one of n proxies that is missing, and (1 - 1/n) ** 10n is e ** -10."""
+"""So many dials for each proxy must have come to claimed ones before that is no chance any more.
+
+With a balancer that takes turns or draws lots, one dial in n finds the one of n proxies that is missing, and
+(1 - 1/n) ** 10n is about e ** -10.
+"""
 
 
 class Pacing:

@@ -1,4 +1,4 @@
-"""Cutting the tunnels of those who are members no longer: their authority lost its trust, or the life it hung on ended."""
+"""Cutting the tunnels of members no longer: their authority has lost its trust, or the life they hung on has ended."""
 
 import asyncio
 import logging

@@ -84,8 +84,8 @@ class TunnelRegistry:
         """Return the hosts of whose service there is a tunnel."""
         return frozenset(host_id for host_id, service in self._tunnels if service is role)
 
-    def add(self, tunnel: Tunnel) -> None:
-        """Take in a tunnel; an older one of the same service takes no streams any more.
+    def add(self, tunnel: Tunnel) -> Tunnel | None:
+        """Take in a tunnel, and return an older one of the same service, which takes no streams any more.
 
         A process that comes back after another one has replaced it is a proof that two have one identity.
         """
@@ -99,6 +99,7 @@ class TunnelRegistry:
         else:
             self._count(key[1], 1)
         self._tunnels[key] = tunnel
+        return older
 
     def remove(self, tunnel: Tunnel) -> None:
         """Forget a tunnel that is gone."""
@@ -115,8 +116,8 @@ class TunnelRegistry:
         if tunnel.process == self._replaced.get(tunnel.key):
             self._metrics.tunnel_conflicts.inc()
             logger.error(
-                "two processes have the identity of host %s (%s), at %s and at %s: stop one, and let it join anew with a "
-                "state of its own", host_id, role, older.remote_addr, tunnel.remote_addr,
+                "two processes have the identity of host %s (%s), at %s and at %s: stop one and remove its state; then "
+                "it joins anew", host_id, role, older.remote_addr, tunnel.remote_addr,
             )  # fmt: skip
         else:
             logger.info("host %s (%s) has another tunnel, from %s", host_id, role, tunnel.remote_addr)

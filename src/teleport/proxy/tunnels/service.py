@@ -122,6 +122,31 @@ class Tunnels:
         await asyncio.gather(*(_end(tunnel, grace) for tunnel in self.registry), *self._replaced)
 
 
+class _Through(UpgradedWebSocket):
+    """A WebSocket with TLS inside.
+
+    Args:
+        context: of the TLS.
+        protocol_factory: makes what runs inside that.
+        on_closed: is called once, when the connection is gone.
+    """
+
+    def __init__(
+        self, context: ssl.SSLContext, protocol_factory: Callable[[], asyncio.Protocol], on_closed: Callable[[], None]
+    ) -> None:
+        super().__init__(lambda: InnerTls(context=context, server_side=True, protocol_factory=protocol_factory))
+        self._on_closed = on_closed
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell everybody."""
+        super().connection_lost(exc)
+        self._on_closed()
+
+
+def _nobody() -> None:
+    """Have nothing to do: the connection outside is what is counted."""
+
+
 async def _end(tunnel: Tunnel, grace: timedelta) -> None:
     with suppress(TimeoutError):
         async with asyncio.timeout(grace.total_seconds()):
