@@ -30,11 +30,13 @@ from teleport.web.metrics import Metrics
 from teleport.web.readiness import Readiness
 from teleport.web.router import Router
 from teleport.web.service import Service
+from teleport.web.spare_memory import give_back_spare_memory
 from teleport.web.tls import ALPN
 
 COMPONENT = "proxy"
 WEB_COMPONENT = "web_certificates"
 GRACE = timedelta(seconds=10)
+SPARE_MEMORY_PERIOD = timedelta(seconds=20)
 
 logger = logging.getLogger(__name__)
 
@@ -88,6 +90,7 @@ class ProxyServer:
             async with asyncio.TaskGroup() as group:
                 group.create_task(certificates.follow(tls.replace_web, self._report))
                 group.create_task(self._follow_host(host, tls, listener))
+                group.create_task(_spare_memory())
 
     async def _open_parts(self, host: Host, stack: AsyncExitStack) -> list[Offer]:
         """Return what each part answers; the stack ends the parts after the listener."""
@@ -167,6 +170,13 @@ class ProxyServer:
             return
         logger.error("%s", problem)
         self._readiness.fail(WEB_COMPONENT, problem)
+
+
+async def _spare_memory() -> None:
+    """Give back again and again what storms of connections have left; until cancelled."""
+    while True:
+        await asyncio.sleep(SPARE_MEMORY_PERIOD.total_seconds())
+        await give_back_spare_memory()
 
 
 def _find_host(finders: Sequence[Callable[[str], Service | None]], host: str) -> Service | None:

@@ -55,7 +55,7 @@ class Pacing:
         Args:
             wanted: how many proxies there are.
         """
-        return self._repeats >= PATIENCE * wanted
+        return self._repeats >= PATIENCE * max(wanted, 1)
 
     @property
     def repeats(self) -> int:
