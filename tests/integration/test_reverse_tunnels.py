@@ -1,49 +1,136 @@
 """Real agents keep tunnels to real proxies behind a real load balancer."""
 
+import shutil
+import signal
+from collections.abc import Sequence
 from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
 from support.balancer import Balancer
 from support.cluster import Agent, AuthServer
-from support.processes import Process, Processes, wait_until
+from support.processes import Processes, wait_until
 from support.proxy import Proxy
+from support.tls_certificates import ThrowawayAuthority
 
 
-def count_tunnels(process: Process) -> float:
+class Stage:
+    """Proxies, a balancer before them, and agents that know the balancer's address alone."""
+
+    def __init__(self, auth: AuthServer, processes: Processes, folder: Path, *names: str) -> None:
+        self.auth = auth
+        self.processes = processes
+        self.folder = folder
+        self.balancer = Balancer(processes, folder / "balancer")
+        self.proxies = [Proxy(processes, folder / name, auth) for name in names]
+
+    @property
+    def addresses(self) -> list[str]:
+        return [str(proxy.address) for proxy in self.proxies]
+
+    def start_agent(self, name: str, **environment: str) -> Agent:
+        agent = Agent(self.processes, self.folder / name, self.auth.address, roles="app")
+        agent.flags = (f"--token={self.auth.add_token('app')}", f"--ca-pin={self.auth.get_pin()}")
+        agent.process.environment |= {"TELEPORT_TUNNEL_PUBLIC_ADDR": str(self.balancer.address), **environment}
+        return agent.start()
+
+    def balance(self) -> None:
+        self.balancer.use([proxy.address for proxy in self.proxies])
+
+
+def count_tunnels(proxy: Proxy) -> int:
     """Return how many services of agents have a tunnel to a proxy."""
-    families = text_string_to_metric_families(process.fetch("/metrics")[1])
-    return sum(
-        sample.value
-        for family in families
-        for sample in family.samples
-        if sample.name == "teleport_reverse_tunnels_connected"
-    )
+    families = text_string_to_metric_families(proxy.process.fetch("/metrics")[1])
+    samples = [sample for family in families for sample in family.samples]
+    return int(sum(sample.value for sample in samples if sample.name == "teleport_reverse_tunnels_connected"))
 
 
-def wait_for_tunnels(count: int, *proxies: Proxy) -> None:
+def wait_for_tunnels(count: int, proxies: Sequence[Proxy]) -> None:
     wanted = [count] * len(proxies)
-    wait_until(lambda: [count_tunnels(proxy.process) for proxy in proxies] == wanted, f"{count} tunnels")
+    wait_until(lambda: [count_tunnels(proxy) for proxy in proxies] == wanted, f"{count} tunnels each", pause=0.2)
 
 
-def make_proxies(auth: AuthServer, processes: Processes, folder: Path, *names: str) -> list[Proxy]:
-    return [Proxy(processes, folder / name, auth).start() for name in names]
-
-
-def make_agent(auth: AuthServer, processes: Processes, folder: Path, name: str, dialled: str) -> Agent:
-    agent = Agent(processes, folder / name, auth.address, roles="app")
-    token = auth.add_token("app")
-    agent.flags = (f"--token={token}", f"--ca-pin={auth.get_pin()}")
-    agent.process.environment["TELEPORT_TUNNEL_PUBLIC_ADDR"] = dialled
-    return agent
-
-
-def test_an_agent_has_a_tunnel_to_every_proxy_behind_a_balancer(
+def test_hostile_61_there_are_tunnels_to_all_proxies_whichever_is_added_killed_or_drained(
     auth: AuthServer, processes: Processes, tmp_path: Path
 ) -> None:
-    one, two = make_proxies(auth, processes, tmp_path, "one", "two")
-    balancer = Balancer(processes, tmp_path / "balancer").use([one.address, two.address])
-    agents = [make_agent(auth, processes, tmp_path, name, str(balancer.address)).start() for name in ("a", "b", "c")]
+    stage = Stage(auth, processes, tmp_path, "one", "two", "three")
+    one, two, three = stage.proxies
+    one.start()
+    two.start()
+    stage.balance()
+    agents = [stage.start_agent(name).wait_until_ready() for name in ("a", "b")]
+    wait_for_tunnels(2, [one, two])
+
+    three.start()
+    wait_for_tunnels(2, [one, two, three])
+
+    three.process.kill()
+    three.start()
+    wait_for_tunnels(2, [one, two, three])
+
+    assert two.process.stop() == 0
     for agent in agents:
-        agent.wait_until_ready()
-    wait_for_tunnels(3, one, two)
+        agent.process.wait_for_log("is about to end")
+    two.start()
+    wait_for_tunnels(2, [one, two, three])
+    assert all(agent.process.fetch("/readyz")[0] == 200 for agent in agents)
+
+
+def test_tunnels_go_through_a_balancer_that_ends_tls(auth: AuthServer, processes: Processes, tmp_path: Path) -> None:
+    stage = Stage(auth, processes, tmp_path, "one", "two")
+    for proxy in stage.proxies:
+        proxy.start()
+    authority = ThrowawayAuthority.create()
+    leaf = authority.issue("localhost")
+    stage.balancer.certificate = tmp_path / "web.pem"
+    stage.balancer.certificate.write_text(leaf.certificate_pem + leaf.key_pem)
+    trusted = tmp_path / "ca.pem"
+    trusted.write_text(authority.certificate_pem)
+    stage.balance()
+    dialled = f"localhost:{stage.balancer.address.port}"
+    agent = stage.start_agent("a", TELEPORT_TUNNEL_PUBLIC_ADDR=dialled, SSL_CERT_FILE=str(trusted))
+    wait_for_tunnels(1, stage.proxies)
+    assert "through a WebSocket" in agent.wait_until_ready().process.log
+
+    stranger = stage.start_agent("b", TELEPORT_TUNNEL_PUBLIC_ADDR=dialled)
+    assert "no tunnel to any proxy" in stranger.process.wait_for_status(503)
+    wait_for_tunnels(1, stage.proxies)
+
+
+def test_a_silent_proxy_is_given_up_and_taken_back(auth: AuthServer, processes: Processes, tmp_path: Path) -> None:
+    stage = Stage(auth, processes, tmp_path, "one")
+    (one,) = stage.proxies
+    one.start()
+    stage.balance()
+    agent = stage.start_agent("a")
+    wait_for_tunnels(1, [one])
+    one.process.send(signal.SIGSTOP)
+    agent.process.wait_for_log("the peer sent nothing")
+    one.process.send(signal.SIGCONT)
+    wait_for_tunnels(1, [one])
+
+
+def test_hostile_62_two_processes_with_one_identity_are_noticed(
+    auth: AuthServer, processes: Processes, tmp_path: Path
+) -> None:
+    stage = Stage(auth, processes, tmp_path, "one")
+    (one,) = stage.proxies
+    one.start()
+    stage.balance()
+    original = stage.start_agent("a").wait_until_ready()
+    wait_for_tunnels(1, [one])
+    copy = Agent(processes, tmp_path / "copy", auth.address, roles="app")
+    shutil.copytree(original.data_dir, copy.data_dir)
+    copy.process.environment |= original.process.environment
+    copy.start().wait_until_ready()
+    assert copy.host_id == original.host_id
+    original.process.wait_for_log("with the identity of this one")
+    wait_for_tunnels(1, [one])
+
+
+def test_an_agent_that_knows_auth_alone_says_that_applications_cannot_be_reached(
+    auth: AuthServer, processes: Processes, tmp_path: Path
+) -> None:
+    agent = Agent(processes, tmp_path / "a", auth.address, roles="app")
+    agent.start(f"--token={auth.add_token('app')}", f"--ca-pin={auth.get_pin()}").wait_until_ready()
+    assert "applications cannot be reached" in agent.process.log

@@ -20,6 +20,7 @@ from teleport.errors import BadParameter
 from teleport.tunnel.errors import ProtocolViolation
 
 PROCESS = "0123456789abcdef0123456789abcdef"
+TOO_LONG = b'{"proxies": ["' + b"a" * 65 + b'"]}'
 
 
 def test_a_control_stream_says_which_process_it_is_of() -> None:
@@ -57,9 +58,7 @@ def test_messages_of_later_versions_are_left_out() -> None:
     assert MessageReader().feed(b'{"weather": "fine"}\n{"goodbye": "replaced"}\n') == [Goodbye(GoodbyeReason.REPLACED)]
 
 
-@pytest.mark.parametrize(
-    "line", [b"x", b"[]", b'{"proxies": [1]}', b'{"proxies": [""]}', b'{"proxies": {}}', b'{"proxies": ["' + b"a" * 65 + b'"]}']
-)
+@pytest.mark.parametrize("line", [b"x", b"[]", b'{"proxies": [1]}', b'{"proxies": [""]}', b'{"proxies": {}}', TOO_LONG])
 def test_what_is_no_message_is_a_violation(line: bytes) -> None:
     with pytest.raises(ProtocolViolation):
         MessageReader().feed(line + b"\n")

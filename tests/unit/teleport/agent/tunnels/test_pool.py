@@ -121,9 +121,7 @@ def test_hostile_61_thousands_that_lose_a_proxy_come_back_one_after_another() ->
         one = FakeProxy("one")
         balancer = FakeBalancer([one])
         hosts = [f"{number:08}{HOST_ID[8:]}" for number in range(200)]
-        pools = [
-            build_pool(balancer, certificate=show_host(host), seed=number) for number, host in enumerate(hosts)
-        ]
+        pools = [build_pool(balancer, certificate=show_host(host), seed=number) for number, host in enumerate(hosts)]
         tasks = [asyncio.create_task(pool.run()) for pool in pools]
         await pass_time(SOON)
         assert len(one.registry) == 200
