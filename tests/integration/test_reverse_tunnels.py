@@ -11,31 +11,42 @@ from support.balancer import Balancer
 from support.cluster import Agent, AuthServer
 from support.processes import Processes, wait_until
 from support.proxy import Proxy
+from support.public_proxy import NAME, write_pair
 from support.tls_certificates import ThrowawayAuthority
 
 
 class Stage:
     """Proxies, a balancer before them, and agents that know the balancer's address alone."""
 
-    def __init__(self, auth: AuthServer, processes: Processes, folder: Path, *names: str) -> None:
+    def __init__(
+        self, auth: AuthServer, processes: Processes, folder: Path, *names: str, ends_tls: bool = False
+    ) -> None:
         self.auth = auth
         self.processes = processes
         self.folder = folder
+        authority = ThrowawayAuthority.create()
+        pair = write_pair(folder, authority.issue(NAME))
+        self.trusted = folder / "ca.crt"
+        self.trusted.write_text(authority.certificate_pem)
         self.balancer = Balancer(processes, folder / "balancer")
-        self.proxies = [Proxy(processes, folder / name, auth) for name in names]
-
-    @property
-    def addresses(self) -> list[str]:
-        return [str(proxy.address) for proxy in self.proxies]
-
-    def start_agent(self, name: str, **environment: str) -> Agent:
-        agent = Agent(self.processes, self.folder / name, self.auth.address, roles="app")
-        agent.flags = (f"--token={self.auth.add_token('app')}", f"--ca-pin={self.auth.get_pin()}")
-        agent.process.environment |= {"TELEPORT_TUNNEL_PUBLIC_ADDR": str(self.balancer.address), **environment}
-        return agent.start()
+        if ends_tls:
+            self.balancer.certificate = folder / "balancer.pem"
+            self.balancer.certificate.write_text("".join(Path(file).read_text() for file in pair.values()))
+        self.proxies = [Proxy(processes, folder / name, auth, {"https_keypairs": [pair]}) for name in names]
 
     def balance(self) -> None:
+        """Let the balancer deal to all proxies, of which some may not have been started."""
         self.balancer.use([proxy.address for proxy in self.proxies])
+
+    def make_agent(self, name: str) -> Agent:
+        flags = (f"--token={self.auth.add_token('app')}", f"--ca-pin={self.auth.get_pin()}")
+        address = f"{NAME}:{self.balancer.address.port}"
+        agent = Agent(self.processes, self.folder / name, self.auth.address, flags=flags, roles="app", proxy=address)
+        agent.process.environment["SSL_CERT_FILE"] = str(self.trusted)
+        return agent
+
+    def start_agent(self, name: str) -> Agent:
+        return self.make_agent(name).start()
 
 
 def count_tunnels(proxy: Proxy) -> int:
@@ -77,24 +88,20 @@ def test_hostile_61_there_are_tunnels_to_all_proxies_whichever_is_added_killed_o
 
 
 def test_tunnels_go_through_a_balancer_that_ends_tls(auth: AuthServer, processes: Processes, tmp_path: Path) -> None:
-    stage = Stage(auth, processes, tmp_path, "one", "two")
+    stage = Stage(auth, processes, tmp_path, "one", "two", ends_tls=True)
     for proxy in stage.proxies:
         proxy.start()
-    authority = ThrowawayAuthority.create()
-    leaf = authority.issue("localhost")
-    stage.balancer.certificate = tmp_path / "web.pem"
-    stage.balancer.certificate.write_text(leaf.certificate_pem + leaf.key_pem)
-    trusted = tmp_path / "ca.pem"
-    trusted.write_text(authority.certificate_pem)
     stage.balance()
-    dialled = f"localhost:{stage.balancer.address.port}"
-    agent = stage.start_agent("a", TELEPORT_TUNNEL_PUBLIC_ADDR=dialled, SSL_CERT_FILE=str(trusted))
+    agent = stage.start_agent("a")
     wait_for_tunnels(1, stage.proxies)
-    assert "through a WebSocket" in agent.wait_until_ready().process.log
+    assert agent.wait_until_ready().process.log.count("through a WebSocket") == 2
 
-    stranger = stage.start_agent("b", TELEPORT_TUNNEL_PUBLIC_ADDR=dialled)
-    assert "no tunnel to any proxy" in stranger.process.wait_for_status(503)
-    wait_for_tunnels(1, stage.proxies)
+    stage.trusted.write_text(ThrowawayAuthority.create().certificate_pem)
+    assert agent.process.stop() == 0
+    wait_for_tunnels(0, stage.proxies)
+    agent.start()
+    assert "no tunnel to any proxy" in agent.process.wait_for_status(503)
+    assert [count_tunnels(proxy) for proxy in stage.proxies] == [0, 0]
 
 
 def test_a_silent_proxy_is_given_up_and_taken_back(auth: AuthServer, processes: Processes, tmp_path: Path) -> None:
@@ -119,9 +126,8 @@ def test_hostile_62_two_processes_with_one_identity_are_noticed(
     stage.balance()
     original = stage.start_agent("a").wait_until_ready()
     wait_for_tunnels(1, [one])
-    copy = Agent(processes, tmp_path / "copy", auth.address, roles="app")
+    copy = stage.make_agent("copy")
     shutil.copytree(original.data_dir, copy.data_dir)
-    copy.process.environment |= original.process.environment
     copy.start().wait_until_ready()
     assert copy.host_id == original.host_id
     original.process.wait_for_log("with the identity of this one")

@@ -71,10 +71,23 @@ def test_a_proxy_that_said_goodbye_is_not_looked_for_though_others_mention_it_st
     tracker.mention(["one", "two"], 1.0)
     assert not tracker.needs_dial(1.0)
     tracker.release(leaving, 2.0)
-    tracker.mention(["one", "two"], 2.0 + DISREGARD - 0.001)
-    assert not tracker.needs_dial(2.0 + DISREGARD - 0.001)
+    tracker.mention(["one", "two"], 2.0 + DISREGARD - 0.002)
+    tracker.mention(["one"], 2.0 + DISREGARD - 0.001)
+    assert not tracker.needs_dial(2.0 + DISREGARD)
     tracker.mention(["one", "two"], 2.0 + DISREGARD)
     assert tracker.find_missing(2.0 + DISREGARD) == {"two"}
+
+
+def test_a_proxy_that_is_back_soon_after_its_goodbye_is_looked_for_when_mentions_count_again() -> None:
+    tracker = Tracker()
+    claim(tracker, "one")
+    leaving = claim(tracker, "two")
+    tracker.leave(leaving)
+    tracker.release(leaving, 1.0)
+    tracker.mention(["one", "two"], 5.0)
+    assert not tracker.needs_dial(1.0 + DISREGARD - 0.001)
+    assert tracker.find_next_change() == 1.0 + DISREGARD
+    assert tracker.find_missing(1.0 + DISREGARD) == {"two"}
 
 
 def test_a_dial_that_comes_to_a_proxy_which_said_goodbye_and_is_back_is_welcome() -> None:
