@@ -13,6 +13,7 @@ from support.fake_cluster import NOW, SSH_KEY
 from teleport.api.identity import Identity, render_identity_file
 from teleport.api.messages import Empty
 from teleport.api.operations import PING
+from teleport.api.way import ThroughProxy
 from teleport.cli.connection import ADMIN_IDENTITY, Target, find_cluster, open_admin_client
 from teleport.cli.flags import ClusterFlags
 from teleport.errors import AccessDenied, BadParameter, ConnectionFailed, NotFound
@@ -74,6 +75,15 @@ def test_an_identity_file_goes_before_everything_else(host: Host) -> None:
     target = host.find(ClusterFlags(identity=str(path), auth_server="auth.example.com"))
     assert target.way == Address("auth.example.com", 3025)
     assert not target.is_local
+
+
+def test_a_proxy_leads_to_the_cluster_as_well(host: Host) -> None:
+    path = host.folder / "me.identity"
+    path.write_text(build_identity_text())
+    target = host.find(ClusterFlags(identity=str(path), proxy="proxy.example.com", insecure=True))
+    assert target.way == ThroughProxy(Address("proxy.example.com", 3080), is_insecure=True)
+    with pytest.raises(BadParameter, match="exclude each other"):
+        host.find(ClusterFlags(identity=str(path), proxy="proxy.example.com", auth_server="auth.example.com"))
 
 
 def test_an_identity_file_needs_an_address(host: Host) -> None:
