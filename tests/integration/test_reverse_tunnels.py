@@ -2,17 +2,15 @@
 
 import shutil
 import signal
-from collections.abc import Sequence
 from pathlib import Path
-
-from prometheus_client.parser import text_string_to_metric_families
 
 from support.balancer import Balancer
 from support.cluster import Agent, AuthServer
-from support.processes import Processes, wait_until
+from support.processes import Processes
 from support.proxy import Proxy
 from support.public_proxy import NAME, write_pair
 from support.tls_certificates import ThrowawayAuthority
+from support.tunnel_counts import count_tunnels, wait_for_tunnels
 
 
 class Stage:
@@ -47,18 +45,6 @@ class Stage:
 
     def start_agent(self, name: str) -> Agent:
         return self.make_agent(name).start()
-
-
-def count_tunnels(proxy: Proxy) -> int:
-    """Return how many services of agents have a tunnel to a proxy."""
-    families = text_string_to_metric_families(proxy.process.fetch("/metrics")[1])
-    samples = [sample for family in families for sample in family.samples]
-    return int(sum(sample.value for sample in samples if sample.name == "teleport_reverse_tunnels_connected"))
-
-
-def wait_for_tunnels(count: int, proxies: Sequence[Proxy]) -> None:
-    wanted = [count] * len(proxies)
-    wait_until(lambda: [count_tunnels(proxy) for proxy in proxies] == wanted, f"{count} tunnels each", pause=0.2)
 
 
 def test_hostile_61_there_are_tunnels_to_all_proxies_whichever_is_added_killed_or_drained(
