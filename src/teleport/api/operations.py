@@ -77,6 +77,10 @@ TOKEN_CHANGES = Operation(
     "token_changes", m.TokenChangesRequest, m.TokenChangesResponse, "watch", "token",
     "Wait until tokens change, and say which", refusals=("429",),
 )  # fmt: skip
+ENDED_MEMBERSHIPS = Operation(
+    "memberships/ended", m.EndedMembershipsRequest, m.EndedMembershipsResponse, "list", "membership",
+    "Which memberships that were bound to pods have ended",
+)  # fmt: skip
 RESOURCE_CREATE = Operation(
     "resources/create", m.ResourceRequest, m.ResourceResponse, "create", None, "Create a resource whose name is free"
 )
@@ -131,6 +135,7 @@ OPERATIONS: tuple[Operation[Any, Any], ...] = (
     GOODBYE,
     TOKEN_USES,
     TOKEN_CHANGES,
+    ENDED_MEMBERSHIPS,
     RESOURCE_CREATE,
     RESOURCE_UPSERT,
     RESOURCE_UPDATE,
