@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
 
+from prometheus_client import CollectorRegistry
+
 from support.backend import SteeredBackend
 from support.clock import FakeClock
 from support.strangers import build_request
@@ -18,10 +20,13 @@ from teleport.auth.authority import Authority, CertifiedKeys
 from teleport.auth.certificates import CertificateIssuing
 from teleport.auth.join_request import parse_keys
 from teleport.auth.joining import Joining
+from teleport.auth.passwords import PasswordKeeper
+from teleport.auth.people import People
 from teleport.auth.pod_lives import PodLives
 from teleport.auth.presence import Heartbeats
 from teleport.auth.records import decode
 from teleport.auth.resources import TokenResources
+from teleport.auth.roles import RoleTable
 from teleport.auth.stores import Stores, build_stores
 from teleport.config.settings import HOST_CERT_TTL
 from teleport.join.catalog import build_judges
@@ -32,9 +37,11 @@ from teleport.pki.seal import Sealer, SealKey
 from teleport.resources.model import Metadata
 from teleport.resources.role import SystemRole
 from teleport.resources.token import Token, TokenLimits, TokenSpec
+from teleport.web.metrics import Metrics
 
 CLUSTER = "example.com"
 REMOTE_ADDR = "192.0.2.7"
+AUTH_HOST_ID = "2f4d5a0e-9a3b-4c07-8a6b-0a2f5f2f6a11"
 HOST_ID = "8b6d2f6e-4f0c-4a52-9b8c-0d8a8c0f3f11"
 SECRET = "0123456789abcdef0123456789abcdef"
 RETENTION = timedelta(days=90)
@@ -86,6 +93,8 @@ class InProcessAuth:
     tokens: TokenResources
     issuing: CertificateIssuing
     heartbeats: Heartbeats
+    roles: RoleTable
+    people: People
 
     @classmethod
     async def start(
@@ -127,6 +136,17 @@ class InProcessAuth:
         joining = Joining(
             stores=stores, judges=judges, authority=authority, pod_lives=pod_lives, audit_log=audit_log, clock=clock
         )
+        roles = RoleTable()
+        people = People(
+            stores=stores,
+            roles=roles,
+            authority=authority,
+            audit_log=audit_log,
+            metrics=Metrics(CollectorRegistry()),
+            clock=clock,
+            host_id=AUTH_HOST_ID,
+            passwords=PasswordKeeper(memory_kib=8),
+        )
         backend.calls.clear()
         return cls(
             clock=clock,
@@ -138,8 +158,10 @@ class InProcessAuth:
             pod_lives=pod_lives,
             joining=joining,
             tokens=TokenResources(stores=stores, judges=judges, audit_log=audit_log, clock=clock),
-            issuing=CertificateIssuing(authority=authority, audit_log=audit_log),
+            issuing=CertificateIssuing(authority=authority, roles=roles, audit_log=audit_log),
             heartbeats=Heartbeats(presence=stores.presence, clock=clock),
+            roles=roles,
+            people=people,
         )
 
     async def add_token(self, name: str = SECRET, *roles: SystemRole, **fields: Any) -> Token:

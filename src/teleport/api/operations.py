@@ -10,6 +10,7 @@ from typing import Any, Generic, Literal, TypeVar
 from pydantic import BaseModel
 
 from teleport.api import messages as m
+from teleport.api import people as p
 
 RequestT = TypeVar("RequestT", bound=BaseModel)
 ResponseT = TypeVar("ResponseT", bound=BaseModel)
@@ -83,6 +84,30 @@ RESOURCE_UPDATE = Operation(
 RESOURCE_GET = Operation("resources/get", m.GetRequest, m.ResourceResponse, "read", None, "Read a resource")
 RESOURCE_LIST = Operation("resources/list", m.ListRequest, m.ListResponse, "list", None, "Read a page of resources")
 RESOURCE_DELETE = Operation("resources/delete", m.DeleteRequest, m.DeleteResponse, "delete", None, "Delete a resource")
+USER_INVITE = Operation(
+    "users/invite", p.UserInviteRequest, p.UserLinkResponse, "create", "user", "Create a user and invite them"
+)
+USER_RESET = Operation(
+    "users/reset", p.UserResetRequest, p.UserLinkResponse, "update", "user", "Let a user set a new password"
+)
+INVITE_SHOW = Operation(
+    "login/invite", p.InviteShowRequest, p.InviteShowResponse, "create", "login", "Look at an invitation"
+)
+INVITE_ACCEPT = Operation("login/accept", p.InviteAcceptRequest, p.WebSession, "create", "login", "Set a password")
+LOGIN_WEB = Operation("login/web", p.LoginRequest, p.WebSession, "create", "login", "Begin a web session")
+LOGIN_CERTIFICATES = Operation(
+    "login/certificates", p.LoginCertificatesRequest, p.LoginCertificatesResponse, "create", "login",
+    "Certificates for a user who proves who they are",
+)  # fmt: skip
+SESSION_SHOW = Operation("login/session", p.SessionRequest, p.SessionResponse, "create", "login", "Whose session it is")
+SESSION_END = Operation("login/logout", p.SessionRequest, m.Empty, "create", "login", "End a web session")
+APPS_LIST = Operation("apps/list", p.AppsListRequest, p.AppsListResponse, "list", "app", "What a user may open")
+APP_SESSION = Operation(
+    "apps/session", p.AppSessionRequest, p.AppSessionResponse, "create", "app_session", "Open an application"
+)
+APP_RULES = Operation(
+    "apps/rules", p.AppRulesRequest, p.AppRulesResponse, "read", "app_rules", "What an agent judges by"
+)
 
 OPERATIONS: tuple[Operation[Any, Any], ...] = (
     TRUST,
@@ -100,5 +125,16 @@ OPERATIONS: tuple[Operation[Any, Any], ...] = (
     RESOURCE_GET,
     RESOURCE_LIST,
     RESOURCE_DELETE,
+    USER_INVITE,
+    USER_RESET,
+    INVITE_SHOW,
+    INVITE_ACCEPT,
+    LOGIN_WEB,
+    LOGIN_CERTIFICATES,
+    SESSION_SHOW,
+    SESSION_END,
+    APPS_LIST,
+    APP_SESSION,
+    APP_RULES,
 )
 OPENAPI_PATH = "/v1/openapi.json"

@@ -14,6 +14,7 @@ from teleport.clock import Clock
 from teleport.errors import BadParameter
 from teleport.pki.authority import IssuedCertificate, TlsSigner
 from teleport.pki.csr import VerifiedCsr
+from teleport.pki.jwt_signing import JwtSigner
 from teleport.pki.keys import public_key_fingerprint
 from teleport.pki.leaf import TrustSet
 from teleport.pki.pins import ca_pin
@@ -93,6 +94,8 @@ class Authority:
         self._host_ssh = SshSigner(host.spec.active_keys.ssh[0])
         self._user_tls = TlsSigner(user.spec.active_keys.tls[0])
         self._user_ssh = SshSigner(user.spec.active_keys.ssh[0])
+        jwt = authorities[AuthorityType.JWT].spec.active_keys.jwt[0]
+        self._jwt = JwtSigner(public_key=jwt.public_key, private_key=jwt.private_key)
         self.trusted_hosts = TrustSet(host.trusted_tls)
         self.trusted_users = TrustSet(user.trusted_tls)
         self.trust_bundle = _build_bundle(self.cluster_name, authorities)
@@ -186,6 +189,31 @@ class Authority:
             cluster_name=self.cluster_name, user=user, roles=roles, not_before=now - BACKDATE, not_after=now + ttl
         )
         return self._issue_user(template, user, keys, SystemRole.NOP)
+
+    def sign_assertion(
+        self,
+        *,
+        user: str,
+        roles: tuple[str, ...],
+        traits: Mapping[str, tuple[str, ...]],
+        audiences: tuple[str, ...],
+        not_before: datetime,
+        expires: datetime,
+    ) -> str:
+        """Sign who opens an application, as a JSON web token (RFC 7519)."""
+        begin = int(not_before.timestamp())
+        claims = {
+            "iss": self.cluster_name,
+            "sub": user,
+            "username": user,
+            "roles": roles,
+            "traits": traits,
+            "aud": audiences,
+            "nbf": begin,
+            "iat": begin,
+            "exp": int(expires.timestamp()),
+        }
+        return self._jwt.sign(claims)
 
     def _issue_user(
         self, template: BotTemplate | UserTemplate, user: str, keys: CertifiedKeys, role: SystemRole

@@ -8,6 +8,7 @@ from functools import lru_cache
 
 from teleport.auth.access import Caller, CallerKind
 from teleport.auth.authority import Authority
+from teleport.auth.roles import RoleTable
 from teleport.clock import Clock
 from teleport.errors import AccessDenied
 from teleport.pki.leaf import LeafIdentity, LeafKind, parse_leaf
@@ -17,7 +18,9 @@ _read_leaf = lru_cache(maxsize=1024)(parse_leaf)
 """What a certificate states never changes; only whether it is still trusted is asked anew for every request."""
 
 
-def identify(certificate_der: bytes | None, remote_addr: str, *, authority: Authority, clock: Clock) -> Caller:
+def identify(
+    certificate_der: bytes | None, remote_addr: str, *, authority: Authority, roles: RoleTable, clock: Clock
+) -> Caller:
     """Return who calls.
 
     Raises:
@@ -30,7 +33,7 @@ def identify(certificate_der: bytes | None, remote_addr: str, *, authority: Auth
         raise AccessDenied(f"the certificate is of cluster {leaf.cluster_name!r}, this is {authority.cluster_name!r}")
     trusted = authority.trusted_hosts if leaf.kind is LeafKind.HOST else authority.trusted_users
     trusted.check_issued(certificate_der, clock.now())
-    return _caller_of(leaf, remote_addr)
+    return _caller_of(leaf, remote_addr, roles)
 
 
 def may_name_pod(certificate_der: bytes | None, pod_uid: str) -> bool:
@@ -41,9 +44,10 @@ def may_name_pod(certificate_der: bytes | None, pod_uid: str) -> bool:
     return certificate_der is not None and pod_uid.encode() in certificate_der
 
 
-def _caller_of(leaf: LeafIdentity, remote_addr: str) -> Caller:
+def _caller_of(leaf: LeafIdentity, remote_addr: str, table: RoleTable) -> Caller:
     if leaf.kind is LeafKind.USER:
-        return Caller(CallerKind.USER, leaf.name, frozenset(leaf.roles), remote_addr)
+        roles = frozenset(leaf.roles)
+        return Caller(CallerKind.USER, leaf.name, roles, remote_addr, permissions=table.permissions(roles))
     if leaf.kind is LeafKind.BOT:
         return Caller(CallerKind.BOT, leaf.name, frozenset(), remote_addr, leaf.pod_uid)
     if leaf.roles == (SystemRole.ADMIN,):

@@ -9,11 +9,12 @@ from teleport.api.messages import (
     UserCertificatesResponse,
 )
 from teleport.auth import audit
-from teleport.auth.access import USER_ROLES, Caller, check_service_role
+from teleport.auth.access import Caller, check_service_role
 from teleport.auth.audit import AuditLog
 from teleport.auth.authority import Authority, HostGrant, Issued
 from teleport.auth.join_request import parse_keys
-from teleport.errors import AccessDenied, BadParameter
+from teleport.auth.roles import RoleTable
+from teleport.errors import AccessDenied
 from teleport.resources.model import check_name
 from teleport.resources.role import SystemRole
 
@@ -23,11 +24,13 @@ class CertificateIssuing:
 
     Args:
         authority: signs.
+        roles: those that a user may have.
         audit_log: told of every certificate before it leaves, and of every refusal.
     """
 
-    def __init__(self, *, authority: Authority, audit_log: AuditLog) -> None:
+    def __init__(self, *, authority: Authority, roles: RoleTable, audit_log: AuditLog) -> None:
         self._authority = authority
+        self._roles = roles
         self._audit = audit_log
 
     async def issue_host(self, request: HostCertificatesRequest, caller: Caller) -> Certificates:
@@ -53,15 +56,13 @@ class CertificateIssuing:
         return issued.certificates
 
     async def issue_user(self, request: UserCertificatesRequest, caller: Caller) -> UserCertificatesResponse:
-        """Return an identity with the built-in roles that are named.
+        """Return an identity with roles of the cluster.
 
         Raises:
             BadParameter: the name, a role or a key is not acceptable.
         """
         check_name(request.user, "user name")
-        unknown = set(request.roles) - USER_ROLES
-        if unknown:
-            raise BadParameter(f"unknown role {min(unknown)[:64]!r}; the roles are {', '.join(sorted(USER_ROLES))}")
+        self._roles.check_exist(request.roles)
         issued = self._authority.issue_user(
             user=request.user,
             roles=request.roles,

@@ -24,6 +24,7 @@ from teleport.auth.callers import identify
 from teleport.auth.handlers import Handler
 from teleport.auth.join_limits import JoinLimits
 from teleport.auth.pod_lives import PodLives
+from teleport.auth.roles import RoleTable
 from teleport.clock import Clock
 from teleport.errors import (
     BadParameter,
@@ -51,6 +52,7 @@ class Endpoints:
     Args:
         table: who handles which operation.
         authority: whose certificates callers show.
+        roles: what users may do.
         pod_lives: whether the lives last to which callers are bound.
         limits: what refused joins cost.
         metrics: counts joins and heartbeats.
@@ -62,6 +64,7 @@ class Endpoints:
         *,
         table: Mapping[Operation[Any, Any], Handler],
         authority: Authority,
+        roles: RoleTable,
         pod_lives: PodLives,
         limits: JoinLimits,
         metrics: Metrics,
@@ -69,6 +72,7 @@ class Endpoints:
     ) -> None:
         self._table = table
         self._authority = authority
+        self._roles = roles
         self._pod_lives = pod_lives
         self._limits = limits
         self._metrics = metrics
@@ -130,7 +134,13 @@ class Endpoints:
     async def _identify(self, call: Call) -> Caller:
         peer = call.peer
         _check_version(call.head.fields.get(VERSION_HEADER.lower(), ""))
-        caller = identify(peer.certificate_der, peer.remote_addr, authority=self._authority, clock=self._clock)
+        caller = identify(
+            peer.certificate_der,
+            peer.remote_addr,
+            authority=self._authority,
+            roles=self._roles,
+            clock=self._clock,
+        )
         if caller.pod_uid:
             await self._pod_lives.check(caller.pod_uid)
         return caller

@@ -32,6 +32,7 @@ class Handlers:
         heartbeats: takes what hosts say of themselves.
         stores: where auth servers, proxies and the tokens' uses are found.
         by_kind: what can be read and written as resources.
+        people: the lines of the table about people.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class Handlers:
         heartbeats: Heartbeats,
         stores: Stores,
         by_kind: Mapping[str, ResourceStore],
+        people: Mapping[ops.Operation[Any, Any], Handler],
     ) -> None:
         self._authority = authority
         self._stores = stores
@@ -64,6 +66,7 @@ class Handlers:
             ops.RESOURCE_GET: self._get,
             ops.RESOURCE_LIST: self._list,
             ops.RESOURCE_DELETE: self._delete,
+            **people,
         }
 
     async def _trust(self, _: m.Empty, __: Caller) -> m.TrustResponse:

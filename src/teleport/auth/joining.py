@@ -75,6 +75,7 @@ class Joining:
         self._static_tokens = stores.static_tokens
         self._ledger = stores.ledger
         self._pod_members = stores.pod_members
+        self._host_labels = stores.host_labels
         self._judges = judges
         self._authority = authority
         self._pod_lives = pod_lives
@@ -239,6 +240,9 @@ class Joining:
         if outcome.identity.bound_to is not None:
             member = PodMember(outcome.response.host_id, outcome.identity.bound_to)
             writes.append(self._pod_members.build_put(member))
+        labels = stored.token.spec.suggested_labels
+        if attempt.role is not SystemRole.BOT and (labels or attempt.known_host is not None):
+            writes.append(self._host_labels.build_write(outcome.response.host_id, labels))
         if _is_one_use(stored):
             answer = outcome.response.model_dump(mode="json")
             writes.append(self._tokens.build_tombstone(stored, Spent(attempt.key_fingerprint, answer), now))

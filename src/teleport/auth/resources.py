@@ -8,6 +8,7 @@ from teleport.auth.access import Caller
 from teleport.auth.audit import AuditLog, EventType, Pending
 from teleport.auth.stores import Stores
 from teleport.auth.stores.authorities import AuthorityStore
+from teleport.auth.stores.invites import Invite
 from teleport.auth.stores.presence import PresenceStore
 from teleport.backend.protocol import Write
 from teleport.clock import Clock
@@ -85,20 +86,26 @@ class TokenResources:
     ) -> None:
         self._tokens = stores.tokens
         self._static_tokens = stores.static_tokens
+        self._invites = stores.invites
+        self._backend = stores.backend
         self._judges = judges
         self._audit = audit_log
         self._clock = clock
 
     async def get(self, name: str, *, with_secrets: bool) -> Resource:
         """Return a token, its name masked unless secrets are asked for."""
+        invite = await self._invites.find(name)
+        if invite is not None:
+            return invite.to_token()
         static = self._static_tokens.find(self._tokens.lookup_id(name))
         token = static.token if static is not None else await self._tokens.get(name)
         return token if with_secrets else _mask(token)
 
     async def list_page(self, *, after: str, limit: int, with_secrets: bool) -> Page:
-        """Return a page of tokens; the static ones stand on the first."""
+        """Return a page of tokens; the static ones and users' invitations stand on the first."""
         stored, next_mark = await self._tokens.list_page(after=after, limit=limit)
-        tokens = [*([] if after else self._static_tokens.list_all()), *stored]
+        invites = [] if after else [invite.to_token() for invite in await self._invites.list_all()]
+        tokens = [*([] if after else self._static_tokens.list_all()), *invites, *stored]
         return [token if with_secrets else _mask(token) for token in tokens], next_mark
 
     async def create(self, resource: Resource, caller: Caller) -> Resource:
@@ -128,10 +135,23 @@ class TokenResources:
             raise BadParameter(
                 f"token {safe_name(name)!r} is static; remove it from auth_service.tokens and restart the auth server"
             )
+        invite = await self._invites.find(name)
+        if invite is not None:
+            return await self._end_invite(invite, caller)
         token = await self._tokens.get(name)
         await self._record(
             audit.TOKEN_DELETE, token, caller, lambda write: self._tokens.delete(name, revision, [write])
         )
+        return token.safe_name
+
+    async def _end_invite(self, invite: Invite, caller: Caller) -> str:
+        token = invite.to_token()
+
+        async def end(event: Write) -> Token:
+            await self._backend.commit([invite.unchanged], [invite.removal, event])
+            return token
+
+        await self._record(audit.TOKEN_DELETE, token, caller, end)
         return token.safe_name
 
     def _check(self, resource: Resource) -> Token:

@@ -24,14 +24,18 @@ from teleport.auth.join_request import parse_keys
 from teleport.auth.joining import Joining
 from teleport.auth.kubernetes import build_kubernetes_access
 from teleport.auth.measured_backend import MeasuredBackend
+from teleport.auth.passwords import PasswordKeeper
+from teleport.auth.people import People
 from teleport.auth.pod_lives import PodLives
 from teleport.auth.presence import Heartbeats
 from teleport.auth.resources import AuthorityResources, PresenceResources, ResourceStore, TokenResources
+from teleport.auth.roles import RoleTable
 from teleport.auth.server_identity import RENEWAL, ServerIdentity, store_admin_identity
 from teleport.auth.stores import Stores, build_stores
 from teleport.auth.stores.authorities import PREFIX as AUTHORITIES
 from teleport.auth.stores.cluster import check_seal, decide_cluster_name
 from teleport.auth.stores.presence import SERVER_LIFE
+from teleport.auth.stores.roles import PREFIX as ROLES
 from teleport.auth.stores.static_tokens import KEY as STATIC_TOKENS
 from teleport.backend.catalog import open_backend
 from teleport.clock import Clock
@@ -171,6 +175,17 @@ class AuthServer:
         self._pod_lives = PodLives(
             stores=stores, kubernetes=self._kubernetes, audit_log=self._audit, cut=self._cut_members_of_pod
         )
+        self._roles = RoleTable()
+        self._people = People(
+            stores=stores,
+            roles=self._roles,
+            authority=authority,
+            audit_log=self._audit,
+            metrics=metrics,
+            clock=clock,
+            host_id=self._host_id,
+            passwords=PasswordKeeper(),
+        )
         self._limits = JoinLimits(limits=settings.connection_limits, audit_log=self._audit, clock=clock)
         services = self._build_services()
         self._identity = ServerIdentity(
@@ -209,6 +224,7 @@ class AuthServer:
         if self._kubernetes is not None:
             stack.push_async_callback(self._kubernetes.close)
         await self._renew_identities()
+        await self._people.roles.reload()
         await stack.enter_async_context(running(self._background(), partial(self._readiness.fail, COMPONENT)))
         await self._listener.start()
         stack.push_async_callback(self._listener.stop, GRACE)
@@ -220,6 +236,7 @@ class AuthServer:
             self._audit.run(),
             self._pod_lives.run(),
             follow(backend, AUTHORITIES, self._take_over_authorities),
+            follow(backend, ROLES, self._people.roles.reload),
             follow(backend, STATIC_TOKENS, self._stores.static_tokens.reload),
             repeat("renewing the server's identity", RENEWAL, self._renew_identities),
             repeat("saying that auth is alive", PRESENCE_PERIOD, self._announce),
@@ -250,7 +267,13 @@ class AuthServer:
     def _identify(self, peer: Peer) -> Caller | None:
         """Return who is connected, or None if the certificate is not trusted any more."""
         try:
-            return identify(peer.certificate_der, peer.remote_addr, authority=self._authority, clock=self._clock)
+            return identify(
+                peer.certificate_der,
+                peer.remote_addr,
+                authority=self._authority,
+                roles=self._roles,
+                clock=self._clock,
+            )
         except AccessDenied:
             return None
 
@@ -274,6 +297,7 @@ class AuthServer:
         endpoints = Endpoints(
             table=self._build_handlers().table,
             authority=self._authority,
+            roles=self._roles,
             pod_lives=self._pod_lives,
             limits=self._limits,
             metrics=self._metrics,
@@ -317,14 +341,16 @@ class AuthServer:
             kind: PresenceResources(presence=stores.presence, kind=kind) for kind in [*SERVER_ROLES, "instance"]
         }
         by_kind["cert_authority"] = AuthorityResources(authorities=stores.authorities)
+        by_kind["user"], by_kind["role"] = self._people.users, self._people.roles
         by_kind["token"] = TokenResources(stores=stores, judges=judges, audit_log=self._audit, clock=self._clock)
         return Handlers(
             authority=self._authority,
             joining=joining,
-            issuing=CertificateIssuing(authority=self._authority, audit_log=self._audit),
+            issuing=CertificateIssuing(authority=self._authority, roles=self._roles, audit_log=self._audit),
             heartbeats=Heartbeats(presence=stores.presence, clock=self._clock),
             stores=stores,
             by_kind=by_kind,
+            people=self._people.table,
         )
 
     def _report(self, component: str, problem: str | None) -> None:

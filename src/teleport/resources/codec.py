@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from teleport.errors import BadParameter
+from teleport.resources.access_role import Role
 from teleport.resources.authority import CertAuthority
 from teleport.resources.model import Resource, parse_model
 from teleport.resources.presence import SERVER_ROLES, Instance, Server
 from teleport.resources.strict_yaml import parse_documents
 from teleport.resources.token import Token
+from teleport.resources.user import User
 
 MAX_DOCUMENTS = 1000
 
@@ -19,6 +21,8 @@ KINDS: dict[str, type[Resource]] = {
     "token": Token,
     "cert_authority": CertAuthority,
     "instance": Instance,
+    "role": Role,
+    "user": User,
     **dict.fromkeys(SERVER_ROLES, Server),
 }
 
@@ -41,6 +45,8 @@ _ALIASES = {
     "cas": "cert_authority",
     "ca": "cert_authority",
     "instances": "instance",
+    "roles": "role",
+    "users": "user",
 }
 
 

@@ -26,6 +26,9 @@ class Metrics:
         self.audit_events = Counter("teleport_audit_emit_events", "Audit events written", registry=registry)
         self.audit_failures = Counter("audit_failed_emit_events", "Failures to write the audit file", registry=registry)
 
+        self.logins = Counter("user_login", "Logins of users", registry=registry)
+        self.failed_logins = Counter("failed_login_attempts", "Logins refused", registry=registry)
+
         self.token_reviews = Histogram(
             "teleport_kubernetes_token_review_seconds",
             "TokenReviews, answered or not",

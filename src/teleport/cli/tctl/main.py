@@ -29,6 +29,7 @@ tctl = LazyGroup(
         "tokens": f"{_HERE}.tokens:tokens",
         "join": f"{_HERE}.join:join",
         "nodes": f"{_HERE}.nodes:nodes",
+        "users": f"{_HERE}.users:users",
         "get": f"{_HERE}.get:get",
         "create": f"{_HERE}.create:create",
         "edit": f"{_HERE}.edit:edit",

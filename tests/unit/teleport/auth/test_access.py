@@ -3,9 +3,11 @@ from itertools import product
 import pytest
 
 from support.auth import ADMIN, ANONYMOUS, HOST_ID, build_host, build_user
-from teleport.auth.access import Caller, CallerKind, authorize, check_service_role
+from teleport.auth.access import Caller, CallerKind, authorize, build_permissions, check_service_role
 from teleport.errors import AccessDenied, Unauthenticated
+from teleport.resources.access_role import Role, RoleConditions, RoleSpec, Rule
 from teleport.resources.codec import KINDS
+from teleport.resources.model import Metadata
 from teleport.resources.role import SystemRole
 
 CALLERS = {
@@ -14,7 +16,11 @@ CALLERS = {
     "operator": Caller(CallerKind.BOT, "operator"),
     "host": build_host(SystemRole.NODE),
     "user": build_user(),
-    "stranger-role": build_user("access"),
+    "stranger-role": build_user("nobody-made-this"),
+    "access": build_user("access"),
+    "proxy": build_host(SystemRole.PROXY),
+    "app": build_host(SystemRole.APP),
+    "user-named-proxy": build_user("Proxy", "App"),
     "auditor": build_user("auditor"),
     "editor": build_user("editor"),
     "auditor+editor": build_user("auditor", "editor"),
@@ -31,6 +37,10 @@ OTHER_KINDS = (
     "presence",
     "token_use",
     "trust_bundle",
+    "login",
+    "app",
+    "app_session",
+    "app_rules",
 )
 PRESENCE = (
     "app_server",
@@ -53,8 +63,16 @@ CERTIFIED = EVERYBODY | {
     ("read", "trust_bundle"),
 }
 READ_PRESENCE = set(product(("read", "list"), PRESENCE))
-AUDITOR = CERTIFIED | READ_PRESENCE | {("read", "token"), ("list", "token"), ("list", "token_use")}
-EDITOR = AUDITOR | set(product(VERBS, ("token",))) | set(product(("delete",), PRESENCE))
+PEOPLE = ("user", "role")
+ACCESS = CERTIFIED | {("list", "app"), ("create", "app_session")}
+AUDITOR = ACCESS | READ_PRESENCE | set(product(("read", "list"), ("token", *PEOPLE))) | {("list", "token_use")}
+EDITOR = (
+    AUDITOR
+    | set(product(VERBS, ("token",)))
+    | set(product(set(VERBS) - {"read_secrets"}, PEOPLE))
+    | set(product(("delete",), PRESENCE))
+)
+HOST = CERTIFIED | {("create", "host_certificate"), ("update", "presence"), ("delete", "presence")}
 
 GOLDEN = {
     "anonymous": EVERYBODY,
@@ -62,7 +80,11 @@ GOLDEN = {
     "operator": CERTIFIED
     | set(product(("create", "update", "read", "read_secrets", "list", "delete"), ("token",)))
     | {("list", "token_use")},
-    "host": CERTIFIED | {("create", "host_certificate"), ("update", "presence"), ("delete", "presence")},
+    "host": HOST,
+    "proxy": HOST | {("create", "login"), ("list", "app"), ("create", "app_session")},
+    "app": HOST | {("read", "app_rules")},
+    "access": ACCESS,
+    "user-named-proxy": set(),
     "user": set(),
     "stranger-role": set(),
     "auditor": AUDITOR,
@@ -130,3 +152,57 @@ def test_a_role_of_no_service_is_refused_even_if_the_certificate_has_it() -> Non
 def test_only_hosts_have_system_roles() -> None:
     assert build_user("editor").system_roles == frozenset()
     assert ADMIN.system_roles == frozenset()
+
+
+def build_ruled(
+    allow: tuple[tuple[str, ...], tuple[str, ...]] | None, deny: tuple[tuple[str, ...], tuple[str, ...]] | None = None
+) -> Caller:
+    """Return a user of one role, with a rule or none on each side: resources, and verbs."""
+    allowed, denied = (
+        RoleConditions(rules=(Rule(resources=rule[0], verbs=rule[1]),)) if rule else RoleConditions()
+        for rule in (allow, deny)
+    )
+    role = Role(metadata=Metadata(name="own"), spec=RoleSpec(allow=allowed, deny=denied))
+    return Caller(CallerKind.USER, "alice", frozenset({"own", "editor"}), permissions=build_permissions([role]))
+
+
+def build_only(resources: tuple[str, ...], *verbs: str) -> Caller:
+    caller = build_ruled((resources, verbs))
+    return Caller(CallerKind.USER, "alice", frozenset({"own"}), permissions=caller.permissions)
+
+
+def test_a_role_of_ones_own_gives_its_rules_and_what_every_user_has() -> None:
+    caller = build_only(("tokens",), "list", "readnosecrets")
+    granted = {
+        (verb, kind) for verb, kind in product(VERBS, sorted({*KINDS, *OTHER_KINDS})) if is_allowed(caller, verb, kind)
+    }
+    assert granted == ACCESS | {("list", "token"), ("read", "token")}
+
+
+def test_to_upsert_takes_both_verbs() -> None:
+    assert is_allowed(build_only(("token",), "create", "update"), "upsert", "token")
+    assert not is_allowed(build_only(("token",), "create"), "upsert", "token")
+    assert not is_allowed(build_only(("token",), "update"), "upsert", "token")
+
+
+def test_reading_without_secrets_is_not_reading_with_them() -> None:
+    assert is_allowed(build_only(("token",), "read"), "read_secrets", "token")
+    assert not is_allowed(build_only(("token",), "readnosecrets"), "read_secrets", "token")
+
+
+def test_a_role_that_denies_wins_over_a_preset() -> None:
+    denied = build_ruled(None, (("token",), ("delete",)))
+    assert not is_allowed(denied, "delete", "token")
+    assert is_allowed(denied, "create", "token")
+
+
+@pytest.mark.parametrize("verb", ["create", "update"])
+def test_who_may_not_write_may_not_upsert_either(verb: str) -> None:
+    assert not is_allowed(build_ruled(None, (("token",), (verb,))), "upsert", "token")
+
+
+def test_any_resource_is_every_kind_and_no_other_permission() -> None:
+    caller = build_only(("*",), "*")
+    assert is_allowed(caller, "delete", "role")
+    assert not is_allowed(caller, "create", "user_certificate")
+    assert not is_allowed(caller, "create", "login")

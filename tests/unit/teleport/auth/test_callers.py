@@ -8,6 +8,7 @@ from teleport.api.messages import Certificates
 from teleport.auth.access import Caller, CallerKind
 from teleport.auth.authority import HostGrant
 from teleport.auth.callers import identify, may_name_pod
+from teleport.auth.roles import RoleTable
 from teleport.errors import AccessDenied
 from teleport.resources.authority import AuthorityType
 from teleport.resources.role import SystemRole
@@ -17,7 +18,7 @@ HOUR = timedelta(hours=1)
 
 def call(auth: InProcessAuth, certificates: Certificates) -> Caller:
     der = to_der(certificates.tls_certificate)
-    return identify(der, REMOTE_ADDR, authority=auth.authority, clock=auth.clock)
+    return identify(der, REMOTE_ADDR, authority=auth.authority, roles=RoleTable(), clock=auth.clock)
 
 
 def certify_host(auth: InProcessAuth, role: SystemRole, *system_roles: SystemRole) -> Certificates:
@@ -27,7 +28,7 @@ def certify_host(auth: InProcessAuth, role: SystemRole, *system_roles: SystemRol
 
 async def test_without_a_certificate_the_caller_is_nobody() -> None:
     auth = await InProcessAuth.start()
-    caller = identify(None, REMOTE_ADDR, authority=auth.authority, clock=auth.clock)
+    caller = identify(None, REMOTE_ADDR, authority=auth.authority, roles=RoleTable(), clock=auth.clock)
     assert caller == Caller(CallerKind.ANONYMOUS, remote_addr=REMOTE_ADDR)
 
 
@@ -74,7 +75,7 @@ async def test_hostile_42_a_certificate_of_another_cluster_is_refused() -> None:
         cluster_name="other.example.com", not_before=auth.clock.now(), not_after=auth.clock.now() + HOUR
     )
     with pytest.raises(AccessDenied, match="this is"):
-        identify(other.issue_der(template), REMOTE_ADDR, authority=auth.authority, clock=auth.clock)
+        identify(other.issue_der(template), REMOTE_ADDR, authority=auth.authority, roles=RoleTable(), clock=auth.clock)
 
 
 async def test_hostile_42_a_cluster_of_the_same_name_is_another_cluster() -> None:
@@ -83,8 +84,9 @@ async def test_hostile_42_a_cluster_of_the_same_name_is_another_cluster() -> Non
     template = x509.build_host_template(
         cluster_name=CLUSTER, not_before=auth.clock.now(), not_after=auth.clock.now() + HOUR
     )
+    der = impostor.issue_der(template)
     with pytest.raises(AccessDenied, match="no trusted CA"):
-        identify(impostor.issue_der(template), REMOTE_ADDR, authority=auth.authority, clock=auth.clock)
+        identify(der, REMOTE_ADDR, authority=auth.authority, roles=RoleTable(), clock=auth.clock)
 
 
 async def test_hostile_42_an_expired_certificate_is_refused() -> None:
@@ -122,4 +124,4 @@ async def test_an_authority_that_lost_its_trust_takes_its_certificates_with_it()
 async def test_what_is_no_certificate_of_ours_is_refused(der: bytes) -> None:
     auth = await InProcessAuth.start()
     with pytest.raises(AccessDenied):
-        identify(der, REMOTE_ADDR, authority=auth.authority, clock=auth.clock)
+        identify(der, REMOTE_ADDR, authority=auth.authority, roles=RoleTable(), clock=auth.clock)

@@ -56,11 +56,15 @@ class Border:
                 **{kind: PresenceResources(presence=auth.stores.presence, kind=kind) for kind in kinds},
                 "cert_authority": AuthorityResources(authorities=auth.stores.authorities),
                 "token": auth.tokens,
+                "user": auth.people.users,
+                "role": auth.people.roles,
             },
+            people=auth.people.table,
         )
         endpoints = Endpoints(
             table=handlers.table,
             authority=auth.authority,
+            roles=auth.roles,
             pod_lives=auth.pod_lives,
             limits=self.limits,
             metrics=Metrics(self.registry),

@@ -18,6 +18,7 @@ from teleport.auth.access import Caller
 from teleport.auth.callers import identify
 from teleport.auth.pod_index import PodIndex
 from teleport.auth.pod_watches import MAX_NAMESPACES, PodWatches
+from teleport.auth.roles import RoleTable
 from teleport.errors import CompareFailed, JoinRefused, MembershipEnded, NotFound, StorageError, Unavailable
 from teleport.kube.access import KubernetesAccess
 from teleport.kube.bound_pod import Ending
@@ -55,7 +56,7 @@ class Cluster:
 
     def identify(self, response: JoinResponse) -> Caller:
         der = to_der(response.certificates.tls_certificate)
-        return identify(der, "192.0.2.7", authority=self.auth.authority, clock=self.auth.clock)
+        return identify(der, "192.0.2.7", authority=self.auth.authority, roles=RoleTable(), clock=self.auth.clock)
 
     async def list_ends(self) -> list[tuple[str, str]]:
         return [(event["host_id"], event["reason"]) for event in await self.auth.list_events("instance.end")]
@@ -215,7 +216,9 @@ async def test_services_and_renewed_certificates_of_a_member_are_bound_as_well(c
         request = HostCertificatesRequest(role=role, keys=keys, node_name="host")
         issued = await cluster.auth.issuing.issue_host(request, caller)
         der = to_der(issued.tls_certificate)
-        again = identify(der, "192.0.2.7", authority=cluster.auth.authority, clock=cluster.auth.clock)
+        again = identify(
+            der, "192.0.2.7", authority=cluster.auth.authority, roles=RoleTable(), clock=cluster.auth.clock
+        )
         assert again.pod_uid == BOUND.uid
 
 

@@ -7,6 +7,7 @@ from support.auth import CLUSTER, HOST_ID, InProcessAuth, to_der
 from teleport.api.identity import load_identity
 from teleport.auth.access import CallerKind
 from teleport.auth.callers import identify
+from teleport.auth.roles import RoleTable
 from teleport.auth.server_identity import LIFE, ServerIdentity, store_admin_identity
 from teleport.errors import BadParameter
 from teleport.pki.leaf import parse_leaf
@@ -36,7 +37,7 @@ async def test_the_administrators_identity_is_for_the_owners_eyes_and_good_for_a
     assert path.stat().st_mode & 0o777 == 0o600
     identity = load_identity(path)
     der = to_der(identity.tls_certificate)
-    caller = identify(der, "127.0.0.1", authority=auth.authority, clock=auth.clock)
+    caller = identify(der, "127.0.0.1", authority=auth.authority, roles=RoleTable(), clock=auth.clock)
     assert (caller.kind, caller.name) == (CallerKind.ADMIN, HOST_ID)
     assert parse_leaf(der).not_after == auth.clock.now() + LIFE
     assert identity.host_ca_certificates == auth.authority.host_ca_certificates
