@@ -6,8 +6,8 @@ import uvloop
 
 from harness import Server, auth_server, measure, report
 from joins import TOKEN, create_token
-from teleport.agent.identity import Joined, build_joined, generate_keys
 from teleport.api.client import open_client
+from teleport.api.joined import Joined, build_joined, generate_keys
 from teleport.api.messages import HeartbeatRequest, JoinRequest, TrustBundleRequest
 from teleport.api.operations import HEARTBEAT, JOIN, TRUST_BUNDLE
 from teleport.api.trust import PinnedConnection

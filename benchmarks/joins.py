@@ -5,8 +5,8 @@ import sys
 import uvloop
 
 from harness import Server, auth_server, measure, report
-from teleport.agent.identity import generate_keys
 from teleport.api.client import connect
+from teleport.api.joined import generate_keys
 from teleport.api.messages import JoinRequest, ResourceRequest
 from teleport.api.operations import JOIN, RESOURCE_CREATE
 from wire import ask_once, build_context, build_request

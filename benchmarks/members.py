@@ -11,7 +11,7 @@ from multiprocessing.connection import Connection as Pipe
 
 import uvloop
 
-from teleport.agent.identity import Joined, generate_keys
+from teleport.api.joined import Joined, generate_keys
 from teleport.api.messages import HeartbeatRequest, HostCertificatesRequest
 from teleport.api.operations import HEARTBEAT, HOST_CERTIFICATES
 from teleport.resources.address import Address

@@ -17,8 +17,8 @@ import aiohttp
 from harness import CLUSTER_NAME, Section, Server
 from review_stand_in import FORGED_SIGNATURE, StandIn
 from support.kube_apiserver import ADMIN_TOKEN, ISSUER, KubeApiServer, running_apiserver
-from teleport.agent.identity import generate_keys
 from teleport.api.client import connect
+from teleport.api.joined import generate_keys
 from teleport.api.messages import JoinRequest, ResourceRequest
 from teleport.api.operations import JOIN, RESOURCE_CREATE
 from wire import build_request

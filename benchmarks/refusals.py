@@ -14,7 +14,7 @@ import uvloop
 
 from harness import auth_server, report
 from joins import TOKEN, create_token
-from teleport.agent.identity import generate_keys
+from teleport.api.joined import generate_keys
 from teleport.api.messages import JoinRequest
 from teleport.api.operations import JOIN
 from wire import build_context, build_request, connect

@@ -9,6 +9,7 @@ from teleport.clock import Clock
 from teleport.errors import TeleportError
 from teleport.kube.custom_objects import RawObject
 from teleport.kube.object_events import ObjectEvent, ObjectEvents
+from teleport_operator.patience import find_asked_wait
 
 MAX_WAITING = 10_000
 PAUSE = timedelta(milliseconds=500)
@@ -51,3 +52,4 @@ class Announcing:
                 await self._events.post(raw, event, self._clock.now())
             except TeleportError as error:
                 logger.warning("an Event (%s) could not be written: %s", event.reason, error.message)
+                await asyncio.sleep(find_asked_wait(error).total_seconds())

@@ -16,6 +16,7 @@ from teleport.pki.pem import parse_pem
 from teleport.resources.address import Address
 from teleport.web.readiness import Readiness
 from teleport_operator.identity import IdentitySource
+from teleport_operator.patience import NOBODY_ASKED, find_asked_wait
 
 COMPONENT = "identity"
 FIRST_RETRY = timedelta(seconds=1)
@@ -66,7 +67,7 @@ class AuthLink:
             TeleportError: see `Client.call`.
         """
         if self._client is None:
-            raise Unavailable("the operator has not joined the cluster yet; its log says why")
+            raise Unavailable("the operator has not joined the cluster yet; its log says why", NOBODY_ASKED)
         return await self._client.call(operation, request)
 
     async def run(self) -> None:
@@ -90,7 +91,9 @@ class AuthLink:
                 return await self._renew(stack)
             except TeleportError as error:
                 self._report(error)
-            await asyncio.sleep(delay.total_seconds() * random.uniform(0.5, 1))  # noqa: S311 - jitter
+                asked = find_asked_wait(error)
+            wait = max(delay * random.uniform(0.5, 1), asked)  # noqa: S311 - jitter
+            await asyncio.sleep(wait.total_seconds())
             delay = min(delay * 2, LONGEST_RETRY)
 
     async def _renew(self, stack: AsyncExitStack) -> timedelta:

@@ -14,7 +14,7 @@ class BackgroundEnded(TeleportError):
 
 @asynccontextmanager
 async def running(work: Iterable[Coroutine[None, None, None]], stop: asyncio.Event) -> AsyncIterator[None]:
-    """Run endless work for the time of a block.
+    """Run endless work for the time of a block, or until the event is set, whatever the block still waits for.
 
     Args:
         work: what runs.
@@ -26,15 +26,22 @@ async def running(work: Iterable[Coroutine[None, None, None]], stop: asyncio.Eve
     tasks = [asyncio.create_task(coroutine) for coroutine in work]
     for task in tasks:
         task.add_done_callback(lambda _: stop.set())
+    ending = asyncio.create_task(_cancel_after(stop, tasks))
     try:
         yield
     finally:
         ended = [task for task in tasks if task.done() and not task.cancelled()]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        stop.set()
+        await asyncio.gather(ending, *tasks, return_exceptions=True)
     for task in ended:
         raise BackgroundEnded(f"background work ended: {task.get_coro()}") from task.exception()
+
+
+async def _cancel_after(stop: asyncio.Event, tasks: Iterable[asyncio.Task[None]]) -> None:
+    """Cancel each task once: whoever has something to bring to an end is not interrupted in it."""
+    await stop.wait()
+    for task in tasks:
+        task.cancel()
 
 
 def stop_by_signals(stop: asyncio.Event) -> None:

@@ -105,6 +105,7 @@ class Controller:
             generation=head.generation,
         )
         self._announcing.tell(raw, told)
+        self._queue.pause(outcome.asked_wait)
         if outcome.look_again is not None:
             self._queue.add_after(key, max(outcome.look_again - self._clock.now(), timedelta()) + timedelta(seconds=1))
         return not outcome.failed
@@ -114,6 +115,7 @@ class Controller:
         try:
             event = _FAREWELLS.get(await self._deletion.finish(head))
         except Obstacle as obstacle:
+            self._queue.pause(obstacle.asked_wait)
             waited = self._clock.now() - (head.deleting_since or head.created)
             if waited < self._deletion_timeout:
                 await self._report_blocked(raw, obstacle)

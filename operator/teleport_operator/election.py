@@ -14,6 +14,7 @@ from teleport.clock import Clock
 from teleport.errors import TeleportError
 from teleport.kube.errors import NoAnswer
 from teleport.kube.leases import Lease, Leases
+from teleport_operator.patience import NOBODY_ASKED, find_asked_wait
 
 DURATION = timedelta(seconds=15)
 RENEW_DEADLINE = timedelta(seconds=10)
@@ -79,10 +80,16 @@ class Election:
         await self._leads.wait()
 
     async def run(self) -> None:
-        """Take part, for ever."""
+        """Take part until it is cancelled, and give the lease back then."""
+        try:
+            await self._take_part()
+        finally:
+            await self.resign()
+
+    async def _take_part(self) -> None:
         while True:
             started = self._clock.monotonic()
-            holds = False
+            holds, asked = False, NOBODY_ASKED
             try:
                 async with asyncio.timeout(RENEW_DEADLINE.total_seconds() / 2):
                     holds = await self._try()
@@ -91,21 +98,24 @@ class Election:
             except TeleportError as error:
                 detail = error.detail if isinstance(error, NoAnswer) else error.message
                 logger.warning("lease %s: %s", self._name, detail)
+                asked = find_asked_wait(error)
             if holds:
                 self._held_at = started
                 self._set(leads=True)
             elif not self.is_leading or self._is_taken():
                 self._set(leads=False)
-            await asyncio.sleep(RETRY_PERIOD.total_seconds() * random.uniform(0.8, 1.2))  # noqa: S311 - jitter
+            period = RETRY_PERIOD * random.uniform(0.8, 1.2)  # noqa: S311 - jitter
+            await asyncio.sleep(max(period, asked).total_seconds())
 
     async def resign(self) -> None:
-        """Give the lease back, so that another process need not wait for its end."""
-        lease = None if self._sighting is None else self._sighting.lease
-        if not self._leads.is_set() or lease is None or lease.holder != self._me:
+        """Give the lease back, so that nobody need wait for its end; a request that was cut off may have taken it."""
+        if self._sighting is None:
             return
         self._set(leads=False)
         try:
-            await self._leases.put(self._name, replace(lease, holder="", duration=timedelta(seconds=1)))
+            lease = await self._leases.get(self._name)
+            if lease is not None and lease.holder == self._me:
+                await self._leases.put(self._name, replace(lease, holder="", duration=timedelta(seconds=1)))
         except TeleportError as error:
             logger.warning("lease %s could not be given back: %s", self._name, error.message)
 

@@ -13,23 +13,23 @@ from itertools import chain, repeat
 from typing import Any
 
 import kopf
-from kopf._cogs.clients.watching import WatchingError
 
 from teleport.clock import Clock
 from teleport.kube.api_server import ApiServer, TokenFile
 from teleport.kube.custom_objects import without_managed_fields
+from teleport.web.readiness import Readiness
 from teleport_operator.background import stop_by_signals, wait_or_stop
 from teleport_operator.declaration import GROUP, PLURAL, VERSION
 from teleport_operator.feed import ObjectFeed
 from teleport_operator.settings import OperatorSettings
+from teleport_operator.watch_session import Attendant, open_watch_session
 
 SERVER_TIMEOUT = timedelta(minutes=5)
 LOGIN_LIFE = timedelta(minutes=5)
 """The kubelet replaces a token long before its end; kopf by itself would look only after a refusal."""
-EXIT_TIMEOUT = timedelta(seconds=20)
-LONGEST_BACKOFF = timedelta(seconds=30)
-PAUSE = timedelta(seconds=1)
-"""Before the watch begins anew that the API server ended with an error."""
+LONGEST_BACKOFF = timedelta(seconds=10)
+STEADY = timedelta(minutes=1)
+"""A watch that ends after so long ended for another reason than the one before it."""
 _NOT_OURS = "kopf.invalid/never-set"
 """kopf removes its finalizer from objects for which it has nothing to do: it must not be one that exists."""
 
@@ -37,10 +37,10 @@ logger = logging.getLogger(__name__)
 
 
 class _Backoffs:
-    """Waits without end: after a finite number of errors kopf would end the process."""
+    """Waits without end, in seconds: after a finite number of errors kopf would end the process."""
 
     def __iter__(self) -> Iterator[float]:
-        return chain((1, 1, 2, 3, 5, 8, 13, 21), repeat(LONGEST_BACKOFF.total_seconds()))
+        return chain((1, 1, 2, 3, 5, 8), repeat(LONGEST_BACKOFF.total_seconds()))
 
 
 class _NothingToCompare(kopf.DiffBaseStorage):
@@ -85,32 +85,31 @@ def build_settings() -> kopf.OperatorSettings:
     settings.networking.connect_timeout = 10
     settings.networking.request_timeout = 30
     settings.networking.error_backoffs = _Backoffs()
-    settings.process.ultimate_exiting_timeout = EXIT_TIMEOUT.total_seconds()
+    # kopf would kill the process so long after a watch that broke, although it goes on with another one.
+    settings.process.ultimate_exiting_timeout = None
     return settings
 
 
-def build_registry(server: ApiServer, feed: ObjectFeed, clock: Clock) -> kopf.OperatorRegistry:
+def build_registry(server: ApiServer, feed: ObjectFeed, *, readiness: Readiness, clock: Clock) -> kopf.OperatorRegistry:
     """Return the two handlers there are: one that says how to talk to the API server, and one that hands objects on.
 
     Args:
         server: the API server.
         feed: told of every object, and of its end.
+        readiness: told whether the API server lets us watch.
         clock: for the age of the token file.
     """
     registry = kopf.OperatorRegistry()
     token_file = TokenFile(server.token_file, clock)
+    attendant = Attendant(readiness)
 
     @kopf.on.login(registry=registry)
-    async def login(**_: Any) -> kopf.ConnectionInfo:  # noqa: ANN401 - whatever kopf passes
+    async def login(**_: Any) -> kopf.AiohttpSession:  # noqa: ANN401 - whatever kopf passes
         token_file.forget()
-        certificate, key = server.client_certificate or (None, None)
-        return kopf.ConnectionInfo(
+        return kopf.AiohttpSession(
             server=server.url,
-            ca_path=server.ca_file,
-            token=token_file.read() or None,
-            certificate_path=certificate,
-            private_key_path=key,
-            expiration=datetime.now(UTC) + LOGIN_LIFE,
+            aiohttp_session=open_watch_session(server, token_file.read(), attendant),
+            expiration=datetime.now(UTC) + LOGIN_LIFE,  # by the machine's clock, as kopf reads it
         )
 
     @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)
@@ -125,33 +124,39 @@ def build_registry(server: ApiServer, feed: ObjectFeed, clock: Clock) -> kopf.Op
 
 
 async def watch(settings: OperatorSettings, registry: kopf.OperatorRegistry, stop: asyncio.Event) -> None:
-    """Watch until a signal, or the event, ends it.
+    """Watch until the event is set, which a signal does.
 
     All tasks that are begun meanwhile are ended by kopf in the end; those that were there before are not.
     """
     _quieten()
-
-    @kopf.on.startup(registry=registry)
-    async def take_signals_back(**_: Any) -> None:  # noqa: ANN401 - whatever kopf passes
-        # kopf listens to signals itself, and would then wait five seconds for its own look at the event.
-        stop_by_signals(stop)
-
+    loop = asyncio.get_running_loop()
+    pauses = iter(_Backoffs())
     with suppress(asyncio.CancelledError):
         while not stop.is_set():
+            began = loop.time()
             try:
-                await kopf.operator(
-                    registry=registry,
-                    settings=build_settings(),
-                    standalone=True,
-                    clusterwide=not settings.namespaces,
-                    namespaces=settings.namespaces,
-                    stop_flag=stop,
-                )
-            except WatchingError:  # whatever a watch ends with but 410 kopf holds to be the end of everything
-                logger.warning("the API server ended a watch with an error; watching anew")
-                await wait_or_stop(stop, PAUSE.total_seconds())
-            else:  # it ends for a signal as well, which it may have heard in our place
-                return
+                await _watch_once(settings, registry, stop)
+            except Exception as error:  # noqa: BLE001 - whatever kopf holds to be the end of everything is none
+                if loop.time() - began >= STEADY.total_seconds():
+                    pauses = iter(_Backoffs())
+                pause = next(pauses)
+                # Its text may quote the API server, which may name an object.
+                logger.warning("a watch ended with %s; watching anew in %s s", type(error).__name__, pause)
+                await wait_or_stop(stop, pause)
+
+
+async def _watch_once(settings: OperatorSettings, registry: kopf.OperatorRegistry, stop: asyncio.Event) -> None:
+    before = asyncio.all_tasks()
+    tasks = await kopf.spawn_tasks(
+        registry=registry,
+        settings=build_settings(),
+        standalone=True,
+        clusterwide=not settings.namespaces,
+        namespaces=settings.namespaces,
+        stop_flag=stop,
+    )
+    stop_by_signals(stop)  # kopf has begun to listen to them itself, and nothing has been waited for since
+    await kopf.run_tasks(tasks, ignored=before)
 
 
 def _quieten() -> None:

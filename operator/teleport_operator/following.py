@@ -12,6 +12,7 @@ from teleport.web.readiness import Readiness
 from teleport_operator.background import wait_or_stop
 from teleport_operator.feed import ObjectFeed
 from teleport_operator.metrics import OperatorMetrics
+from teleport_operator.patience import NOBODY_ASKED, find_asked_wait
 from teleport_operator.resync import Resync
 from teleport_operator.tokens import Tokens
 
@@ -66,7 +67,7 @@ class Following:
                 problem = _NO_CRD if isinstance(error, Missing) else _describe(error)
                 logger.warning("objects cannot be listed: %s", problem)
                 self._readiness.fail(OBJECTS, problem)
-                await wait_or_stop(stop, RETRY.total_seconds())
+                await wait_or_stop(stop, max(RETRY, find_asked_wait(error)).total_seconds())
             else:
                 self._readiness.succeed(OBJECTS)
                 self._objects_known.set()
@@ -82,18 +83,19 @@ class Following:
     async def follow_objects(self) -> None:
         """Compare all objects with what is known of them, every minute and for ever."""
         await self._objects_known.wait()
-        failures = 0
+        failures, asked = 0, NOBODY_ASKED
         while True:
-            await _sleep(OBJECTS_PERIOD if failures == 0 else RETRY)
+            await _sleep(OBJECTS_PERIOD if failures == 0 else RETRY, asked)
             try:
                 lost = await self._resync.compare()
             except TeleportError as error:
                 failures += 1
+                asked = find_asked_wait(error)
                 logger.warning("objects cannot be listed: %s", _describe(error))
                 if failures >= TOLERATED_FAILURES:
                     self._readiness.fail(OBJECTS, _describe(error))
                 continue
-            failures = 0
+            failures, asked = 0, NOBODY_ASKED
             self._readiness.succeed(OBJECTS)
             self._metrics.lost_events.inc(lost)
 
@@ -110,7 +112,7 @@ class Following:
                     "the tokens cannot be listed: %s",
                     error.message,
                 )
-                await _sleep(RETRY if failures > 1 else RETRY / 5)
+                await _sleep(RETRY if failures > 1 else RETRY / 5, find_asked_wait(error))
                 continue
             if failures:
                 self._feed.add_everything()  # each has a reason to wait that is over now
@@ -121,8 +123,8 @@ class Following:
             await _sleep(self._drift_interval)
 
 
-async def _sleep(period: timedelta) -> None:
-    await asyncio.sleep(period.total_seconds() * random.uniform(0.8, 1))  # noqa: S311 - jitter
+async def _sleep(period: timedelta, asked: timedelta = NOBODY_ASKED) -> None:
+    await asyncio.sleep(max(period * random.uniform(0.8, 1), asked).total_seconds())  # noqa: S311 - jitter
 
 
 def _describe(error: TeleportError) -> str:

@@ -4,9 +4,9 @@ import logging
 from pathlib import Path
 from typing import Protocol
 
-from teleport.agent.identity import build_joined, generate_keys
 from teleport.api.client import open_client
 from teleport.api.identity import Identity, load_identity
+from teleport.api.joined import build_joined, generate_keys
 from teleport.api.messages import Empty, JoinRequest
 from teleport.api.operations import JOIN, TRUST
 from teleport.api.trust import KnownAuthority, PinnedConnection, ServerTrust

@@ -78,6 +78,11 @@ class OperatorMetrics:
         self.identity_expiry = Gauge(
             "teleport_identity_expiry_timestamp_seconds", "When the operator's certificate ends", registry=registry
         )
+        self.clock_skew = Gauge(
+            "teleport_operator_clock_skew_seconds",
+            "How far this machine's clock is ahead of the API server's",
+            registry=registry,
+        )
         ProcessCollector(registry=registry)
 
     def count(self, result: Result) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 
 from teleport.errors import (
     AlreadyExists,
@@ -16,6 +17,7 @@ from teleport.errors import (
     Unavailable,
 )
 from teleport_operator.conditions import State
+from teleport_operator.patience import NOBODY_ASKED, find_asked_wait
 
 TRANSIENT = (Unavailable, ConnectionFailed, LimitExceeded, StorageError, TrustError, Unauthenticated)
 RACES = (AlreadyExists, CompareFailed, NotFound)
@@ -28,13 +30,15 @@ class Obstacle(TeleportError):
     Args:
         state: of the object.
         message: for its status.
+        asked_wait: for how long whoever was asked wants to be left alone.
     """
 
     code = "obstacle"
 
-    def __init__(self, state: State, message: str) -> None:
+    def __init__(self, state: State, message: str, asked_wait: timedelta = NOBODY_ASKED) -> None:
         super().__init__(message)
         self.state = state
+        self.asked_wait = asked_wait
 
 
 @contextmanager
@@ -49,6 +53,7 @@ def asking_auth() -> Iterator[None]:
     except RACES:
         raise
     except TRANSIENT as error:
-        raise Obstacle(State.AUTH_UNREACHABLE, f"the auth server does not answer: {error.message}") from error
+        message = f"the auth server does not answer: {error.message}"
+        raise Obstacle(State.AUTH_UNREACHABLE, message, find_asked_wait(error)) from error
     except TeleportError as error:
         raise Obstacle(State.AUTH_REJECTED, f"the auth server refuses: {error.message}") from error

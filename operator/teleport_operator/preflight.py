@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -18,17 +17,18 @@ from teleport.kube.objects import read_block
 from teleport_operator.declaration import GROUP, KIND, PLURAL, VERSION
 from teleport_operator.definition import find_gaps
 from teleport_operator.identity import IdentitySource
+from teleport_operator.server_clock import MAX_SKEW, render_skew
 from teleport_operator.settings import OperatorSettings
 
 NEWEST_RULES = (1, 30)
 """Kubernetes before that lacks `optionalOldSelf`, which the definition's rules for whole objects need."""
-MAX_SKEW = timedelta(seconds=5)
 MAX_SCHEMA = 16 * 1024 * 1024
 MAX_GAPS = 5
 
 _OPENAPI = f"/openapi/v3/apis/{GROUP}/{VERSION}"
 _INSTALL_CRD = "kubectl apply --server-side -f crds/"
 _INSTALL_RBAC = "kubectl apply -n {} -f operator/deploy/rbac.yaml"
+_INSTALL_CLUSTER_RBAC = "kubectl apply -f operator/deploy/cluster-rbac.yaml"
 _INSTALL_ACCOUNT = "kubectl apply -n {} -f operator/deploy/account.yaml"
 _LEASES = "coordination.k8s.io"
 
@@ -129,10 +129,10 @@ class Preflight:
         time = await self._api.get_time()
         if time is None:
             return Check("clock", Status.WARNING, "the API server does not say what time it is")
-        skew = abs(time - self._clock.now())
-        if skew <= MAX_SKEW:
+        skew = self._clock.now() - time
+        if abs(skew) <= MAX_SKEW:
             return Check("clock", Status.OK, "agrees with the API server's")
-        return Check("clock", Status.WARNING, f"{skew} apart from the API server's", "keep both on NTP")
+        return Check("clock", Status.WARNING, render_skew(skew), "keep both on NTP")
 
     async def _check_definition(self) -> Check:
         try:
@@ -153,7 +153,7 @@ class Preflight:
         missing = [right for right in OBJECT_RIGHTS if not await self._may(right, namespace)]
         if not missing:
             return Check(name, Status.OK, f"all that is needed {where}")
-        remedy = _INSTALL_RBAC.format(namespace or "EACH-NAMESPACE")
+        remedy = _INSTALL_RBAC.format(namespace) if namespace else _INSTALL_CLUSTER_RBAC
         return Check(name, Status.MISSING, f"may not {', '.join(map(str, missing))} {where}", remedy)
 
     async def _check_lease(self) -> Check:

@@ -46,6 +46,7 @@ from teleport_operator.objects import Key, ObjectCache
 from teleport_operator.preflight import Check, Preflight, Status
 from teleport_operator.resync import Resync
 from teleport_operator.secret_keeping import SecretKeeping
+from teleport_operator.server_clock import ServerClock
 from teleport_operator.settings import OperatorSettings
 from teleport_operator.tokens import Tokens
 from teleport_operator.upkeep import Upkeep
@@ -153,28 +154,28 @@ class Operator:
     Args:
         settings: of the process.
         server: the API server.
-        clock: the present.
+        clock: the machine's.
     """
 
     def __init__(self, settings: OperatorSettings, *, server: ApiServer, clock: Clock) -> None:
         self._settings = settings
         self._server = server
-        self._clock = clock
         self._delegation = load_delegation(settings)
         self._instance = f"{socket.gethostname()}_{os.urandom(8).hex()}"
         self._registry = CollectorRegistry()
         self._metrics = OperatorMetrics(self._registry)
         self._readiness = Readiness(clock)
-        self._connection = KubeConnection(server, clock=clock, timeout=KUBE_TIMEOUT)
+        self._clock = ServerClock(clock, readiness=self._readiness, on_set=self._look_at_all)
+        self._connection = KubeConnection(server, clock=clock, timeout=KUBE_TIMEOUT, on_time=self._clock.learn)
         self._objects = CustomObjects(
             self._connection, CustomKind(GROUP, VERSION, PLURAL, KIND), field_manager=FIELD_MANAGER
         )
         self._link = AuthLink(
             address=settings.auth_server,
-            source=build_identity_source(settings, clock),
+            source=build_identity_source(settings, self._clock),
             readiness=self._readiness,
             on_expiry=lambda end: self._metrics.identity_expiry.set(end.timestamp()),
-            clock=clock,
+            clock=self._clock,
         )
         self._tokens = Tokens(self._link, operator=settings.operator_id)
         self._cache = ObjectCache()
@@ -186,10 +187,11 @@ class Operator:
             name=settings.lease,
             me=self._instance,
             on_change=self._change_role,
-            clock=clock,
+            clock=self._clock,
         )
         self._metrics.depth.set_function(lambda: len(self._queue))
         self._metrics.objects.set_function(lambda: len(self._cache))
+        self._metrics.clock_skew.set_function(self._get_skew)
 
     async def run(self, stack: AsyncExitStack) -> None:
         """Run until a signal ends it; the stack closes everything.
@@ -198,6 +200,8 @@ class Operator:
             TeleportError: a port cannot be listened on.
             BackgroundEnded: something that should go on for ever did not.
         """
+        stop = asyncio.Event()
+        stop_by_signals(stop)
         stack.push_async_callback(self._connection.close)
         await self._start_diagnostics(stack)
         following = Following(
@@ -220,8 +224,6 @@ class Operator:
             Worker(queue=self._queue, controller=controller, election=self._election, metrics=self._metrics).run()
             for _ in range(self._settings.workers)
         ]
-        stop = asyncio.Event()
-        stop_by_signals(stop)
         endless = [
             self._link.run(),
             following.follow_tokens(),
@@ -232,10 +234,10 @@ class Operator:
             *work,
         ]
         async with running(endless, stop):
-            stack.push_async_callback(self._election.resign)
             await following.load(stop)
             # All tasks that begin from here on are kopf's to end, so everything of ours has begun before.
-            await watch(self._settings, build_registry(self._server, self._feed, self._clock), stop)
+            registry = build_registry(self._server, self._feed, readiness=self._readiness, clock=self._clock)
+            await watch(self._settings, registry, stop)
 
     async def _take_part(self, following: Following) -> None:
         """Stand for election as soon as there is something to work with."""
@@ -285,4 +287,10 @@ class Operator:
     def _change_role(self, leads: bool) -> None:  # noqa: FBT001 - an answer to one question
         self._metrics.leader.labels(self._settings.lease).set(leads)
         if leads:
-            self._feed.add_everything()
+            self._look_at_all()
+
+    def _look_at_all(self) -> None:
+        self._feed.add_everything()
+
+    def _get_skew(self) -> float:
+        return self._clock.skew.total_seconds()

@@ -8,7 +8,7 @@ from typing import Any
 from teleport.api.messages import TokenUse
 from teleport.kube.custom_objects import RawObject
 from teleport.resources.model import render_time
-from teleport_operator.conditions import Activity, Ownership, Report, Type, build_conditions
+from teleport_operator.conditions import Activity, Ownership, Report, State, Type, build_conditions
 from teleport_operator.declaration import Head
 from teleport_operator.expiry import parse_moment
 from teleport_operator.reconcile.expiry import Expiry
@@ -55,8 +55,9 @@ class Recorded:
 
     @property
     def was_active(self) -> bool:
-        """Tell whether the token was in the store."""
-        return self._find(Type.ACTIVE).get("reason") in (Activity.IN_STORE, Activity.NOT_YET, Activity.CONSUMED)
+        """Tell whether the token was in the store, or was missed there and left so: it is not made anew for that."""
+        reason = self._find(Type.ACTIVE).get("reason")
+        return reason in (Activity.IN_STORE, Activity.NOT_YET, Activity.CONSUMED, State.DRIFTED, State.SYNCED)
 
     @property
     def is_new(self) -> bool:

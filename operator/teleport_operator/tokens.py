@@ -29,6 +29,7 @@ from teleport.errors import NotFound, Unavailable
 from teleport.resources.codec import parse_resource, to_plain
 from teleport.resources.token import Token
 from teleport_operator.marks import OPERATOR, Marks, read_labels, read_marks
+from teleport_operator.patience import NOBODY_ASKED
 
 KIND = "token"
 PAGE_SIZE = 500
@@ -78,7 +79,7 @@ class Tokens:
             Unavailable: no list has been read yet, so that nobody can say that there is none.
         """
         if not self._is_complete:
-            raise Unavailable("the cluster's tokens have not been listed yet")
+            raise Unavailable("the cluster's tokens have not been listed yet", NOBODY_ASKED)
         return {secret: kept.unpack() for secret, kept in self._known.get(uid, {}).items()}
 
     async def refresh(self) -> set[str]:

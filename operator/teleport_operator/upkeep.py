@@ -92,7 +92,14 @@ class Upkeep:
             return await self._keep(work)
         except Obstacle as obstacle:
             report = Report(obstacle.state, obstacle.message, name_is_secret=declaration.name_is_secret)
-            return Outcome(report, work.expiry, notes=declaration.notes, secret=recorded.secret, failed=True)
+            return Outcome(
+                report,
+                work.expiry,
+                notes=declaration.notes,
+                secret=recorded.secret,
+                failed=True,
+                asked_wait=obstacle.asked_wait,
+            )
 
     async def _keep(self, work: Work) -> Outcome:
         with asking_auth():
@@ -136,6 +143,7 @@ class Upkeep:
             now=work.now,
             actual=actual,
             was_active=was_active,
+            was_ours=work.recorded.was_active and (value is None or not value.is_new),
             consumed=actual is None and was_active and await self._is_consumed(work, value),
             joins=work.recorded.uses.joins,
             losers=work.losers,

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from teleport.api.messages import TokenUse
 from teleport.errors import TeleportError
 from teleport_operator.declaration import Head
+from teleport_operator.patience import find_asked_wait
 from teleport_operator.status import Uses, count_uses, find_news
 from teleport_operator.tokens import Tokens
 
@@ -69,6 +70,7 @@ class UsesPoll:
             uses = await self._tokens.list_uses(name, since)
         except TeleportError as error:
             logger.debug("a ledger could not be read: %s", error.message)
+            await asyncio.sleep(find_asked_wait(error).total_seconds())
             return False
         if not uses or uid not in self._names:
             return False

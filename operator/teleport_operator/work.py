@@ -10,6 +10,7 @@ from teleport_operator.controller import Controller
 from teleport_operator.election import Election
 from teleport_operator.metrics import OperatorMetrics, Result
 from teleport_operator.objects import Key
+from teleport_operator.patience import find_asked_wait
 from teleport_operator.work_queue import WorkQueue
 
 DOUBT = timedelta(seconds=1)
@@ -62,6 +63,7 @@ class Worker:
                 detail = error.detail if isinstance(error, NoAnswer) else error.message
                 # Kubernetes names the object in its refusals, and the name may be the secret.
                 logger.warning("an object of namespace %s: %s", key.namespace, detail.replace(key.name, "(its name)"))
+                self._queue.pause(find_asked_wait(error))
                 is_well = False
             except Exception:
                 logger.exception("an object of namespace %s cannot be looked at", key.namespace)

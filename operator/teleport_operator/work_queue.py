@@ -39,6 +39,7 @@ class WorkQueue(Generic[KeyT]):
         self._due_at: dict[KeyT, float] = {}
         self._failures: dict[KeyT, int] = {}
         self._count = 0
+        self._resumes_at = 0.0
         self._changed = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
 
@@ -75,6 +76,10 @@ class WorkQueue(Generic[KeyT]):
         self.add_after(key, delay)
         return delay
 
+    def pause(self, wait: timedelta) -> None:
+        """Let nobody take a key for a while: whoever is asked has sent us away, and would do so for every key."""
+        self._resumes_at = max(self._resumes_at, asyncio.get_running_loop().time() + wait.total_seconds())
+
     def succeed(self, key: KeyT) -> None:
         """Forget the failures of a key."""
         self._failures.pop(key, None)
@@ -86,9 +91,12 @@ class WorkQueue(Generic[KeyT]):
 
     async def take(self) -> tuple[KeyT, timedelta]:
         """Wait for a key and return it, with the time that it has waited; `done` must follow."""
-        while not self._ready:
-            self._changed.clear()
-            await self._changed.wait()
+        while not self._ready or (pause := self._resumes_at - asyncio.get_running_loop().time()) > 0:
+            if self._ready:
+                await asyncio.sleep(pause)
+            else:
+                self._changed.clear()
+                await self._changed.wait()
         key = next(iter(self._ready))
         since = self._ready.pop(key)
         self._busy.add(key)

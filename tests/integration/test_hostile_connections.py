@@ -17,9 +17,9 @@ from support.network_auth import NetworkAuth, build_clock, run_auth
 from support.processes import PATIENCE, wait_until
 from support.raw_client import build_context, send
 from support.strangers import Stranger
-from teleport.agent.identity import generate_keys
 from teleport.api.client import connect
 from teleport.api.identity import Identity
+from teleport.api.joined import generate_keys
 from teleport.api.messages import Empty
 from teleport.api.operations import PING
 from teleport.auth.join_request import parse_keys

@@ -20,8 +20,8 @@ from support.processes import Processes
 from support.raw_client import send
 from support.secrecy import assert_untold
 from support.strangers import Stranger
-from teleport.agent.identity import generate_keys
 from teleport.api.client import connect, open_client
+from teleport.api.joined import generate_keys
 from teleport.api.messages import DeleteRequest, Empty, ResourceRequest
 from teleport.api.operations import PING, RESOURCE_CREATE, RESOURCE_DELETE
 from teleport.api.trust import KnownAuthority

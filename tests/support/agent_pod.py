@@ -9,7 +9,7 @@ from typing import Any
 from support.cluster import Agent
 from support.kube_apiserver import KubeApiServer
 from support.processes import wait_until
-from teleport.agent.identity import AgentState
+from teleport.agent.memory import AgentState
 from teleport.agent.secret_items import parse_items
 
 MOUNTED = 'mount -t tmpfs none /var/run && mkdir -p "$1" && mount --bind "$0" "$1" && shift && exec "$@"'

@@ -11,7 +11,7 @@ from prometheus_client import CollectorRegistry
 from support.backend import SteeredBackend
 from support.clock import FakeClock
 from support.strangers import build_request
-from teleport.agent.identity import Keys, generate_keys
+from teleport.api.joined import Keys, generate_keys
 from teleport.api.messages import JoinRequest, JoinResponse, TokenUse
 from teleport.auth.access import Caller, CallerKind
 from teleport.auth.audit import PREFIX as AUDIT

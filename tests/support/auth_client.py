@@ -5,10 +5,11 @@ from typing import Any
 
 from support.auth import ANONYMOUS, InProcessAuth
 from support.strangers import build_request
-from teleport.agent.identity import AgentState, Keys
+from teleport.agent.memory import AgentState
 from teleport.api import operations as ops
 from teleport.api.client import Client
 from teleport.api.identity import Identity
+from teleport.api.joined import Keys
 from teleport.api.messages import Empty, HeartbeatResponse, JoinResponse, TrustBundleResponse, TrustResponse
 from teleport.api.operations import Operation, RequestT, ResponseT
 from teleport.auth.access import Caller

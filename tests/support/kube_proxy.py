@@ -7,6 +7,7 @@ import asyncio
 import re
 import ssl
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -34,10 +35,18 @@ class KubeProxy:
     """How many watches the API server refused for beginning too long ago."""
     broken: int = 0
     """How many watches heard of an error."""
+    sent_away: int = 0
+    """How many requests were told to come back later."""
+    impatient: int = 0
+    """How many came back earlier than that."""
     _lets_watch: bool = True
     _outdates: bool = False
     _next_event: bytes = b""
-    _open: set[asyncio.Transport] = field(default_factory=set)
+    _refusal: tuple[str, int] = ("", 0)
+    _away: tuple[str, int, int] | None = None
+    _back_at: dict[tuple[str, ...], float] = field(default_factory=dict)
+    _open: dict[asyncio.Transport, asyncio.Task[None]] = field(default_factory=dict)
+    """The connections of watches, and who answers there: nobody tells them that the other end is gone."""
     _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
 
     @contextmanager
@@ -63,12 +72,41 @@ class KubeProxy:
         status = f'{{"kind":"Status","apiVersion":"v1","status":"Failure","code":{code},"message":"broken"}}'
         self._next_event = f'{{"type":"ERROR","object":{status}}}\n'.encode()
 
+    @contextmanager
+    def sending_away(self, method: str, status: int, seconds: int) -> Iterator[None]:
+        """Tell everybody who comes with this method to come back later, for the time of a block."""
+        self._away = (method, status, seconds)
+        try:
+            yield
+        finally:
+            self._away = None
+
+    def refuse(self, path: str, status: int) -> None:
+        """Answer requests for this very path with a status from now on; an empty one is nobody's."""
+        self._refusal = (path, status)
+
+    def _send_away(self, request: web.BaseRequest) -> web.Response | None:
+        who = (request.method, request.path, request.query.get("watch", ""), request.headers.get("Accept", ""))
+        now = time.monotonic()
+        self.impatient += now < self._back_at.pop(who, 0)
+        if self._away is None or self._away[0] != request.method:
+            return None
+        _, status, seconds = self._away
+        self.sent_away += 1
+        self._back_at[who] = now + seconds
+        return web.Response(status=status, headers={"Retry-After": str(seconds)})
+
     async def _cut(self) -> None:
-        for transport in self._open:
+        for transport, answering in self._open.items():
             transport.abort()
+            answering.cancel()
 
     async def _answer(self, request: web.BaseRequest, session: aiohttp.ClientSession) -> web.StreamResponse:
         path = request.path_qs
+        if (sent_away := self._send_away(request)) is not None:
+            return sent_away
+        if request.path == self._refusal[0]:
+            return web.Response(status=self._refusal[1])
         if "watch=true" not in path:
             return await self._pass_on(request, path, session)
         transport = request.transport
@@ -82,11 +120,13 @@ class KubeProxy:
         if self._outdates:
             self._outdates = False
             path = re.sub(r"resourceVersion=[0-9]+&?", "", path).replace("?", f"?{_OLD}")
-        self._open.add(transport)
+        answering = asyncio.current_task()
+        assert answering is not None
+        self._open[transport] = answering
         try:
             return await self._pass_on(request, path, session)
         finally:
-            self._open.discard(transport)
+            self._open.pop(transport, None)
 
     async def _pass_on(self, request: web.BaseRequest, path: str, session: aiohttp.ClientSession) -> web.StreamResponse:
         headers = {key: text for key, text in request.headers.items() if key not in _NOT_PASSED_ON}
@@ -124,6 +164,16 @@ class KubeProxy:
                 await stop.wait()
             finally:
                 await runner.cleanup()
+        await _finish_all()
+
+
+async def _finish_all() -> None:
+    """End whoever still answers a client that is gone, and let their connections be closed."""
+    rest = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in rest:
+        task.cancel()
+    await asyncio.gather(*rest, return_exceptions=True)
+    await asyncio.sleep(0.1)  # transports are closed a little later than they are told
 
 
 @contextmanager

@@ -41,32 +41,43 @@ def install_crd(kubernetes: KubeApiServer) -> None:
     wait_until(is_served, "the kind is served")
 
 
-def install_rbac(kubernetes: KubeApiServer, namespace: str = NAMESPACE) -> None:
+def install_rbac(kubernetes: KubeApiServer, namespace: str = NAMESPACE, manifest: str = "rbac.yaml") -> None:
     """Apply the operator's own manifests in a namespace, as a person does."""
     kubernetes.create_service_account(namespace, ACCOUNT)
-    plurals = {"Role": "roles", "RoleBinding": "rolebindings"}
     own = read_manifest("operator/deploy/account.yaml") if namespace == NAMESPACE else []
-    for document in (*own, *read_manifest("operator/deploy/rbac.yaml")):
-        if document["kind"] in plurals:
-            path = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{namespace}/{plurals[document['kind']]}"
+    for document in (*own, *read_manifest(f"operator/deploy/{manifest}")):
+        if document["apiVersion"].startswith("rbac."):
+            where = "" if document["kind"].startswith("Cluster") else f"/namespaces/{namespace}"
+            path = f"/apis/rbac.authorization.k8s.io/v1{where}/{document['kind'].lower()}s"
             kubernetes.ask("POST", path, document)
 
 
-def prepare_kubernetes(kubernetes: KubeApiServer) -> None:
+def prepare_kubernetes(kubernetes: KubeApiServer, rbac: str = "rbac.yaml") -> None:
     """Let the API server know what the operator and auth need of it."""
     install_crd(kubernetes)
-    install_rbac(kubernetes)
+    install_rbac(kubernetes, manifest=rbac)
     kubernetes.create_service_account(NAMESPACE, "auth")
     kubernetes.bind("system:auth-delegator", NAMESPACE, "auth")
 
 
-def start_auth(kubernetes: KubeApiServer, processes: Processes, folder: Path) -> AuthServer:
-    """Start an auth server that reviews tokens by the API server, and admits the operator."""
+def start_auth(
+    kubernetes: KubeApiServer, processes: Processes, folder: Path, teleport: Document = PATIENT
+) -> AuthServer:
+    """Start an auth server that reviews tokens by the API server, and admits the operator.
+
+    Args:
+        kubernetes: the API server.
+        processes: look after it.
+        folder: for its files.
+        teleport: the section of its configuration, which says how many joins may be refused.
+    """
+    folder.mkdir(exist_ok=True)
     token_file = folder / "auth-token"
-    uid = kubernetes.create_pod(NAMESPACE, "auth-0", "auth")
-    token_file.write_text(kubernetes.request_pod_token(NAMESPACE, "auth", "auth-0", uid))
+    pod = f"auth-{folder.name}".replace("_", "-")
+    uid = kubernetes.create_pod(NAMESPACE, pod, "auth")
+    token_file.write_text(kubernetes.request_pod_token(NAMESPACE, "auth", pod, uid))
     settings = {"api_server": kubernetes.url, "ca_file": str(kubernetes.ca_file), "token_file": str(token_file)}
-    auth = AuthServer(processes, folder / "auth", auth_service={"kubernetes": settings}, teleport=PATIENT).start()
+    auth = AuthServer(processes, folder / "auth", auth_service={"kubernetes": settings}, teleport=teleport).start()
     admit_operator(auth)
     return auth
 
@@ -117,10 +128,14 @@ class Operator:
 
     def start(self) -> "Operator":
         """Start it as a pod would be, and wait until it is ready."""
-        self._write_files()
-        self.process.start()
+        self.launch()
         self.process.wait_for_status(200)
         return self
+
+    def launch(self) -> None:
+        """Start it as a pod would be, and do not wait."""
+        self._write_files()
+        self.process.start()
 
     def _write_files(self) -> None:
         """Write what a kubelet would mount: one token for the API server, and one for auth."""

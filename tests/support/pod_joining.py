@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from support.auth import ANONYMOUS, CLUSTER, InProcessAuth
 from support.clock import FakeClock
 from support.jwt_tokens import ISSUER, NOW, RSA, build_claims, build_jwk, build_jwks, sign
-from teleport.agent.identity import Keys
+from teleport.api.joined import Keys
 from teleport.api.messages import JoinResponse
 from teleport.auth.access import Caller, CallerKind
 from teleport.errors import JoinRefused, TeleportError, Unavailable

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from teleport.agent.identity import Keys, build_joined, generate_keys
 from teleport.api.client import Client, build_identity_context, open_client
 from teleport.api.identity import Identity
+from teleport.api.joined import Keys, build_joined, generate_keys
 from teleport.api.messages import JoinRequest, JoinResponse
 from teleport.api.operations import JOIN
 from teleport.api.trust import KnownAuthority

@@ -35,6 +35,8 @@ class Situation:
     """The token in the store, its name masked or not."""
     was_active: bool = False
     """The status says that a token of this rule was in the store."""
+    was_ours: bool = False
+    """The same; it stays true where somebody else was faster meanwhile."""
     consumed: bool = False
     """The token is used up, and nobody took it away."""
     joins: int = 0
@@ -64,11 +66,15 @@ def plan_token(situation: Situation) -> Plan:
     if situation.actual is None:
         return _plan_absent(situation)
     desired = build_desired(situation)
-    if not is_own(read_marks(situation.actual), situation):
+    marks = read_marks(situation.actual)
+    if situation.was_ours and not marks.is_ours:
+        # This object's token was in the store, and a name has one token: somebody has written over it.
+        return _plan_drift(situation, _at_revision(desired, situation.actual), "the token was replaced in the cluster")
+    if not is_own(marks, situation):
         return _plan_foreign(situation, situation.actual, desired)
     if is_equal(situation.actual, desired):
         return _settled(situation)
-    if read_marks(situation.actual) != read_marks(desired):
+    if marks != read_marks(desired):
         return _settled(situation, Change.UPDATE, _at_revision(desired, situation.actual))
     return _plan_drift(situation, _at_revision(desired, situation.actual), "the token was edited in the cluster")
 

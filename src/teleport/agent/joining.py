@@ -4,9 +4,9 @@ import logging
 from pathlib import Path
 from typing import Protocol
 
-from teleport.agent.identity import Keys
 from teleport.api.client import Client, build_identity_context, open_client
 from teleport.api.identity import Identity
+from teleport.api.joined import Keys
 from teleport.api.messages import Empty, JoinRequest, JoinResponse, TrustResponse
 from teleport.api.operations import JOIN, TRUST
 from teleport.api.trust import KnownAuthority, PinnedConnection, ServerTrust

@@ -6,10 +6,11 @@ import ssl
 from collections.abc import Callable
 
 from teleport.agent.backoff import Backoff
-from teleport.agent.identity import AgentState, Joined, generate_keys
 from teleport.agent.joining import Joiner, explain_failure
+from teleport.agent.memory import AgentState
 from teleport.agent.state import StateStore
 from teleport.api.client import Client, build_identity_context
+from teleport.api.joined import Joined, generate_keys
 from teleport.api.messages import HostCertificatesRequest, TrustBundleRequest
 from teleport.api.operations import HOST_CERTIFICATES, TRUST_BUNDLE
 from teleport.api.trust import KnownAuthority

@@ -8,7 +8,8 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from teleport.agent.identity import AgentState, Joined, Keys
+from teleport.agent.memory import AgentState
+from teleport.api.joined import Joined, Keys
 from teleport.api.messages import Certificates, TrustBundle
 from teleport.errors import BadParameter
 from teleport.resources.model import Model, explain_validation

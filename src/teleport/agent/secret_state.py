@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Protocol
 
-from teleport.agent.identity import AgentState
+from teleport.agent.memory import AgentState
 from teleport.agent.secret_items import build_items, parse_items
 from teleport.agent.secret_place import SecretPlace
 from teleport.agent.state import StateStore

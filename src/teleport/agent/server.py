@@ -9,14 +9,15 @@ from typing import TypeVar
 
 from teleport.agent.backoff import Backoff, sleep_about
 from teleport.agent.heartbeat import Heartbeat
-from teleport.agent.identity import AgentState, Joined, Keys, build_joined, generate_keys
 from teleport.agent.joining import Joiner, choose_version, explain_failure
 from teleport.agent.membership import Membership
+from teleport.agent.memory import AgentState
 from teleport.agent.running import MemberHost, keep_running
 from teleport.agent.services import Service
 from teleport.agent.state import StateStore
 from teleport.api.client import Client, open_client
 from teleport.api.host import Host, Runner
+from teleport.api.joined import Joined, Keys, build_joined, generate_keys
 from teleport.api.messages import Document
 from teleport.clock import Clock
 from teleport.config.settings import Settings

@@ -5,7 +5,7 @@ from typing import Protocol
 
 from pydantic import ValidationError
 
-from teleport.agent.identity import AgentState
+from teleport.agent.memory import AgentState
 from teleport.errors import StorageError
 from teleport.private_file import write_private_file
 

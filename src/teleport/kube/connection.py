@@ -2,10 +2,10 @@
 
 import re
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlencode
@@ -20,6 +20,7 @@ from teleport.kube.outgoing import (
     Answer,
     build_stream_timeout,
     open_session,
+    parse_date,
     parse_object,
     read_answer,
     read_lines,
@@ -32,6 +33,8 @@ MAX_LINE = 4 * 1024 * 1024
 """An object is at most 1.5 MiB in etcd, and its JSON may be larger than what is stored."""
 MAX_MESSAGE = 500
 TIMEOUT = timedelta(seconds=5)
+AT_ONCE = timedelta(seconds=1)
+"""An answer that took longer may have been dated long ago."""
 JSON = "application/json"
 
 _JWT = re.compile(r"eyJ[A-Za-z0-9_.-]*|[A-Za-z0-9_-]{20,}\.[A-Za-z0-9_-]{20,}(\.[A-Za-z0-9_-]*)?")
@@ -59,10 +62,20 @@ class KubeConnection:
         server: where it is.
         clock: for the age of the token file.
         timeout: for each request, from its first byte to the last of its answer.
+        on_time: told what time it is there, to the second, with every answer that says so and came at once.
     """
 
-    def __init__(self, server: ApiServer, *, clock: Clock, timeout: timedelta = TIMEOUT) -> None:
+    def __init__(
+        self,
+        server: ApiServer,
+        *,
+        clock: Clock,
+        timeout: timedelta = TIMEOUT,
+        on_time: Callable[[datetime], object] | None = None,
+    ) -> None:
         self._server = server
+        self._clock = clock
+        self._on_time = on_time
         self._timeout = timeout
         self._token_file = TokenFile(server.token_file, clock)
         # Not `create_default_context`: since Python 3.13 it wants extensions that the CAs of many clusters leave out.
@@ -111,13 +124,19 @@ class KubeConnection:
             NoAnswer: unreachable, too slow, or too busy.
         """
         for _ in range(2):
+            asked_at = self._clock.monotonic()
             async with self._send(question) as response:
                 answer = await read_answer(response, question.limit)
             if answer.status != HTTPStatus.UNAUTHORIZED:
                 break
             self._token_file.forget()
+        self._tell_time(answer, timedelta(seconds=self._clock.monotonic() - asked_at))
         check_answer(answer)
         return answer
+
+    def _tell_time(self, answer: Answer, age: timedelta) -> None:
+        if self._on_time is not None and age <= AT_ONCE and (time := parse_date(answer.date)) is not None:
+            self._on_time(time)
 
     async def watch(self, question: Question, *, silence: timedelta) -> AsyncGenerator[bytes, None]:
         """Yield the lines of a watch until the API server ends it.

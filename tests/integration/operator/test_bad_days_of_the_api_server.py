@@ -67,3 +67,37 @@ def test_a_watch_that_ends_with_an_error_begins_anew(objects: Objects, proxy: Ku
     before = proxy.watches
     wait_until(lambda: proxy.watches > before, "the operator watches again")
     assert_follows(objects, name)
+
+
+@pytest.mark.usefixtures("operator")
+@pytest.mark.parametrize("status", [429, 503])
+@pytest.mark.parametrize("method", ["GET", "PATCH"])
+def test_an_api_server_that_sends_everybody_away_is_left_alone_for_as_long_as_it_asks(
+    objects: Objects, proxy: KubeProxy, name: str, method: str, status: int
+) -> None:
+    with proxy.sending_away(method, status, 2):
+        if method == "GET":
+            proxy.cut_watches()
+        objects.apply(name, build_spec())
+        wait_until(lambda: proxy.sent_away >= 3, "the operator is sent away again and again")
+        assert objects.find_condition(name)["reason"] == "Pending"
+    objects.wait_for(name, "Synced")
+    assert proxy.impatient == 0
+    assert_follows(objects, f"{name}-after")
+
+
+@pytest.mark.usefixtures("auth")
+def test_a_cluster_that_does_not_say_what_it_has_is_asked_again_and_readiness_says_why(
+    make_operator: OperatorFactory, proxy: KubeProxy, objects: Objects, name: str
+) -> None:
+    proxy.refuse("/apis", 415)
+    operator = make_operator(api_url=proxy.url)
+    operator.launch()
+    operator.process.wait_for_status(503)
+    wait_until(lambda: "415 to GET /apis" in operator.process.fetch("/readyz")[1], "readiness names the refusal")
+    pid = operator.process.pid
+    proxy.refuse("", 0)
+    operator.process.wait_for_status(200)
+    assert_follows(objects, name)
+    assert operator.process.pid == pid
+    assert operator.process.stop() == 0

@@ -2,6 +2,7 @@
 
 import signal
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
@@ -18,7 +19,8 @@ LEASE = f"/apis/coordination.k8s.io/v1/namespaces/{NAMESPACE}/leases/teleport-op
 def without_lease(kubernetes: KubeApiServer) -> Iterator[None]:
     """Let every test begin without the lease of the last one, which would have to end first."""
     yield
-    kubernetes.ask("DELETE", LEASE)
+    with suppress(OSError):  # not every operator came so far as to have one
+        kubernetes.ask("DELETE", LEASE)
 
 
 def read_changes(auth: AuthServer, name: str) -> list[str]:
@@ -148,6 +150,21 @@ def test_an_operator_that_ends_gives_the_lease_back(
     objects.wait_for(name, "Synced")
     assert operator.process.stop() == 0
     assert read_holder(kubernetes) == ""
+
+
+@pytest.mark.parametrize("moment", ["", "Initial authentication", "joined the cluster", "this process leads"])
+def test_a_signal_ends_it_in_an_orderly_way_at_any_moment(
+    make_operator: OperatorFactory, kubernetes: KubeApiServer, moment: str
+) -> None:
+    operator = make_operator()
+    operator.launch()
+    wait_until(lambda: operator.process.fetch("/healthz")[0], "it listens")
+    operator.process.wait_for_log(moment)
+    operator.process.send(signal.SIGTERM)
+    assert operator.process.stop() == 0
+    assert read_holder(kubernetes) == ""
+    _, was_told, after = operator.process.log.partition("Stop-flag is set")
+    assert was_told == "" or "this process leads" not in after
 
 
 def test_an_operator_that_was_frozen_does_not_work_on_after_another_took_over(

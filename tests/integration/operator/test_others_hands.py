@@ -56,12 +56,54 @@ def test_an_edited_token_is_put_right(objects: Objects, auth: AuthServer, name: 
     wait_until(is_right, "the token is as declared")
 
 
+def test_a_token_that_is_written_over_without_its_labels_is_put_right(
+    objects: Objects, auth: AuthServer, name: str
+) -> None:
+    objects.apply(name, build_spec("other:app"))
+    objects.wait_for(name, "Synced")
+    auth.tctl("create", "--force", stdin=render_yaml(build_token(name, description="made by hand")))
+
+    def is_right() -> bool:
+        found = find_token(auth, name)
+        return found is not None and found["spec"]["kubernetes"]["allow"] == [{"service_account": "other:app"}]
+
+    wait_until(is_right, "the token is as declared")
+    objects.wait_for_event(name, "Normal", "DriftRepaired")
+    token = find_token(auth, name)
+    assert token is not None
+    assert "description" not in token["metadata"]
+    assert token["metadata"]["labels"]["teleport.dev/origin"] == "kubernetes"
+    objects.delete(name)
+    objects.wait_until_gone(name)
+    assert find_token(auth, name) is None
+
+
+def test_a_token_that_bears_another_operator_s_labels_is_left_alone(
+    objects: Objects, auth: AuthServer, name: str
+) -> None:
+    objects.apply(name, build_spec("other:app"))
+    objects.wait_for(name, "Synced")
+    token = find_token(auth, name)
+    assert token is not None
+    token["metadata"]["labels"]["resources.teleport.dev/operator"] = "another"
+    auth.tctl("create", "--force", stdin=render_yaml(token))
+    objects.wait_for(name, "OwnershipConflict")
+    found = find_token(auth, name)
+    assert found is not None
+    assert found["metadata"]["labels"]["resources.teleport.dev/operator"] == "another"
+
+
 def test_drift_is_only_reported_where_that_is_asked_for(objects: Objects, auth: AuthServer, name: str) -> None:
     objects.apply(name, build_spec(driftPolicy="Report"))
     objects.wait_for(name, "Synced")
     auth.tctl("tokens", "rm", name)
     objects.wait_for(name, "Drifted")
+    objects.apply(name, build_spec("other:app", driftPolicy="Report"))
+    objects.wait_for(name, "Drifted")
     assert find_token(auth, name) is None
+    objects.apply(name, build_spec("other:app"))
+    objects.wait_for(name, "Synced")
+    assert find_token(auth, name) is not None
 
 
 def test_a_token_that_somebody_else_made_is_left_alone(objects: Objects, auth: AuthServer, name: str) -> None:

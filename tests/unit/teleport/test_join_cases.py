@@ -9,9 +9,10 @@ import yaml
 
 from support.auth import ADMIN, ANONYMOUS, HOST_ID, SECRET, InProcessAuth, build_host, to_der
 from support.strangers import build_request
-from teleport.agent.identity import AgentState, build_joined, generate_keys
 from teleport.agent.joining import choose_trust
+from teleport.agent.memory import AgentState
 from teleport.agent.state import FileState
+from teleport.api.joined import build_joined, generate_keys
 from teleport.api.messages import JoinRequest
 from teleport.api.trust import PinnedConnection
 from teleport.auth.stores.static_tokens import StaticTokenStore

@@ -8,11 +8,11 @@ import pytest
 from support.auth import InProcessAuth
 from support.clock import START, FakeClock
 from support.virtual_time import run_in_virtual_time, seconds
-from teleport.agent.identity import build_joined, generate_keys
 from teleport.api.identity import Identity
+from teleport.api.joined import build_joined, generate_keys
 from teleport.api.messages import Empty, JoinResponse
 from teleport.api.operations import PING
-from teleport.errors import ConnectionFailed, Unavailable
+from teleport.errors import ConnectionFailed, LimitExceeded, TeleportError, Unavailable
 from teleport.resources.address import Address
 from teleport.resources.role import SystemRole
 from teleport.web.readiness import Readiness, State
@@ -37,12 +37,13 @@ class FakeSource:
     def __init__(self, auth: InProcessAuth) -> None:
         self._auth = auth
         self.fails = False
+        self.error: TeleportError = ConnectionFailed("no route to auth")
         self.asked: list[float] = []
 
     async def get(self) -> Identity:
         self.asked.append(seconds() / MINUTES)
         if self.fails:
-            raise ConnectionFailed("no route to auth")
+            raise self.error
         keys = generate_keys()
         issued = self._auth.authority.issue_bot(
             bot_name="operator", instance_id="1", keys=self._auth.certify(keys), expires=None
@@ -117,3 +118,15 @@ def test_without_another_identity_readiness_suffers_at_three_quarters_of_the_lif
         assert story.readiness.state is state
 
     run_in_virtual_time(tell())
+
+
+def test_an_auth_server_that_sends_the_operator_away_is_left_alone_for_as_long_as_it_asks() -> None:
+    async def tell() -> list[float]:
+        story = await Story.begin()
+        story.source.fails = True
+        story.source.error = LimitExceeded("too many refused joins from this address", timedelta(seconds=45))
+        await story.run_for(3)
+        return story.source.asked
+
+    asked = [minutes * MINUTES for minutes in run_in_virtual_time(tell())]
+    assert asked == pytest.approx([0, 45, 90, 135])

@@ -49,6 +49,26 @@ def test_endless_work_ends_with_the_block_and_nobody_complains() -> None:
     assert endless.was_cancelled
 
 
+def test_the_event_ends_endless_work_before_the_block_and_whoever_has_to_finish_something_may() -> None:
+    finished: list[float] = []
+
+    async def finish() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(3)
+            finished.append(seconds())
+
+    async def tell() -> None:
+        stop = asyncio.Event()
+        asyncio.get_running_loop().call_later(10, stop.set)
+        async with running([finish()], stop):
+            await asyncio.sleep(11)
+        assert finished == [13]
+
+    run_in_virtual_time(tell())
+
+
 @pytest.mark.parametrize("work", [fail, end])
 def test_work_that_ends_by_itself_ends_all(work: Callable[[], Coroutine[None, None, None]]) -> None:
     async def tell() -> None:

@@ -1,3 +1,5 @@
+from datetime import timedelta
+
 import pytest
 
 from teleport.errors import (
@@ -25,6 +27,12 @@ def test_what_passes_by_itself_is_waited_for(kind: type[TeleportError]) -> None:
     with pytest.raises(Obstacle, match="does not answer: why") as caught, asking_auth():
         raise kind("why")
     assert caught.value.state is State.AUTH_UNREACHABLE
+
+
+def test_the_wait_that_auth_asks_for_is_kept_in_mind() -> None:
+    with pytest.raises(Obstacle) as caught, asking_auth():
+        raise LimitExceeded("why", timedelta(seconds=7))
+    assert caught.value.asked_wait == timedelta(seconds=7)
 
 
 @pytest.mark.parametrize("kind", [BadParameter, AccessDenied])

@@ -17,7 +17,8 @@ from teleport.kube.server_version import ServerVersion, parse_version
 from teleport.resources.address import Address
 from teleport_operator.definition import find_gaps
 from teleport_operator.identity import IdentitySource
-from teleport_operator.preflight import MAX_SKEW, OBJECT_RIGHTS, Check, Preflight, Status, build_definition
+from teleport_operator.preflight import OBJECT_RIGHTS, Check, Preflight, Status, build_definition
+from teleport_operator.server_clock import MAX_SKEW
 from teleport_operator.settings import OperatorSettings
 
 STATUS_PATH = "/apis/resources.teleport.dev/v2/namespaces/{namespace}/teleportprovisiontokens/{name}/status"

@@ -1,6 +1,8 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
+
 from support.declared import KUBERNETES, build_object
 from teleport.api.messages import TokenUse
 from teleport_operator.conditions import Activity, Ownership, Report, State
@@ -40,6 +42,16 @@ def test_what_is_written_is_read_back() -> None:
     assert recorded.expiry == EXPIRY
     assert recorded.observed_generation == 3
     assert (recorded.ready_reason, recorded.was_active, recorded.is_new) == ("Synced", True, True)
+
+
+@pytest.mark.parametrize("state", [State.DRIFTED, State.SYNCED])
+def test_what_was_missed_in_the_store_and_left_so_is_not_new(state: State) -> None:
+    assert read_recorded(write(build_object(KUBERNETES), Report(state, ownership=Ownership.OURS))).was_active
+
+
+@pytest.mark.parametrize("state", [State.PENDING, State.PAUSED, State.OWNERSHIP_CONFLICT, State.AUTH_UNREACHABLE])
+def test_what_never_came_into_the_store_was_not_active(state: State) -> None:
+    assert not read_recorded(write(build_object(KUBERNETES), Report(state))).was_active
 
 
 def test_an_object_without_a_status_is_as_good_as_new() -> None:

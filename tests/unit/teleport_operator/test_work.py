@@ -1,5 +1,6 @@
 import asyncio
 from dataclasses import dataclass, field
+from datetime import timedelta
 from itertools import pairwise
 from typing import cast
 
@@ -8,7 +9,7 @@ from prometheus_client import CollectorRegistry
 
 from support.virtual_time import run_in_virtual_time, seconds
 from teleport.errors import CompareFailed, TeleportError
-from teleport.kube.errors import NoAnswer
+from teleport.kube.errors import BadAnswer, NoAnswer, TooBusy
 from teleport_operator.controller import Controller
 from teleport_operator.election import Election
 from teleport_operator.metrics import OperatorMetrics
@@ -79,6 +80,19 @@ def test_whatever_fails_is_looked_at_again_later_each_time() -> None:
     waits = [later - earlier for earlier, later in pairwise(controller.looked_at)]
     assert len(controller.looked_at) == 6
     assert all(half <= wait <= 2 * half for half, wait in zip((0.5, 1, 2, 4, 8), waits, strict=True))
+
+
+def test_whoever_sends_us_away_is_left_alone_by_all_for_as_long_as_it_asks() -> None:
+    controller = FakeController([TooBusy("later", timedelta(seconds=20))])
+    run_in_virtual_time(work(controller, FakeElection(), keys=3))
+    assert controller.looked_at == [0, 20, 20, 20]
+
+
+def test_an_answer_of_no_use_to_one_object_holds_up_no_other() -> None:
+    controller = FakeController([BadAnswer("not this one")])
+    run_in_virtual_time(work(controller, FakeElection(), keys=3))
+    assert controller.looked_at[:3] == [0, 0, 0]
+    assert len(controller.looked_at) == 4
 
 
 def test_the_name_of_an_object_is_in_no_line_of_the_log(caplog: pytest.LogCaptureFixture) -> None:

@@ -1,6 +1,9 @@
-"""How tokens are shown: masked unless asked otherwise, static ones first, then those that end soonest."""
+"""How tokens are shown: masked unless asked otherwise, static ones first, then those that end soonest.
 
-from collections.abc import Iterable, Sequence
+A token that an operator keeps bears labels for the operator; of those people see which object it comes from.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from teleport.cli.output import render_table
@@ -10,6 +13,8 @@ from teleport.resources.token import Token
 HEADER = ("Token", "Type", "Labels", "Expiry Time (UTC)")
 ORIGIN_LABEL = "teleport.dev/origin"
 STATIC_ORIGIN = "config-file"
+OPERATOR_PREFIX = "resources.teleport.dev/"
+OBJECT_LABEL = f"{OPERATOR_PREFIX}object"
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EXPIRY_FORMAT = "%d %b %y %H:%M UTC"
@@ -32,8 +37,15 @@ def render_tokens(tokens: Iterable[Token], now: datetime) -> str:
 
 def _build_row(token: Token, now: datetime) -> Sequence[str]:
     roles = ",".join(role.display_name for role in token.spec.roles)
-    labels = ",".join(f"{key}={value}" for key, value in sorted(token.metadata.labels.items()))
-    return (token.name, roles, labels, _render_expiry(_expiry(token), now))
+    return (token.name, roles, _render_labels(token.metadata.labels), _render_expiry(_expiry(token), now))
+
+
+def _render_labels(labels: Mapping[str, str]) -> str:
+    shown = {key: value for key, value in labels.items() if not key.startswith(OPERATOR_PREFIX)}
+    if OBJECT_LABEL in labels:
+        shown.pop(ORIGIN_LABEL, None)
+        shown["object"] = labels[OBJECT_LABEL]
+    return ",".join(f"{key}={value}" for key, value in sorted(shown.items()))
 
 
 def _render_expiry(expires: datetime | None, now: datetime) -> str:

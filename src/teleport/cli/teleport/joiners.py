@@ -2,9 +2,9 @@
 
 from typing import TYPE_CHECKING
 
-from teleport.agent.identity import Keys
 from teleport.agent.joining import Joiner, NetworkJoiner
 from teleport.api.identity import Identity
+from teleport.api.joined import Keys
 from teleport.api.messages import JoinResponse
 from teleport.clock import Clock
 from teleport.config.settings import Settings

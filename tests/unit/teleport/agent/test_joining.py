@@ -6,8 +6,8 @@ import pytest
 from support.auth import SECRET, InProcessAuth
 from support.auth_client import InProcessClient
 from support.clock import FakeClock
-from teleport.agent.identity import generate_keys
 from teleport.agent.joining import NetworkJoiner, choose_trust, explain_failure
+from teleport.api.joined import generate_keys
 from teleport.api.messages import JoinRequest
 from teleport.api.trust import KnownAuthority, PinnedConnection, ServerTrust
 from teleport.config.settings import JoinParams, Settings

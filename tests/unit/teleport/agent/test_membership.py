@@ -6,8 +6,8 @@ import pytest
 from support.auth import SECRET, InProcessAuth, build_host
 from support.auth_client import InProcessClient, InProcessJoiner, RememberedState
 from support.virtual_time import run_in_virtual_time
-from teleport.agent.identity import Joined, build_joined, generate_keys
 from teleport.agent.membership import Membership
+from teleport.api.joined import Joined, build_joined, generate_keys
 from teleport.auth.access import Caller
 from teleport.errors import AccessDenied, ConnectionFailed, JoinRefused, StorageError, Unavailable
 from teleport.resources.role import SystemRole

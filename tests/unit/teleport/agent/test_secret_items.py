@@ -5,8 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.auth import SECRET, InProcessAuth
-from teleport.agent.identity import AgentState, build_joined, generate_keys
+from teleport.agent.memory import AgentState
 from teleport.agent.secret_items import HOST, IDENTITIES, MAX_BYTES, PENDING, build_items, parse_items
+from teleport.api.joined import build_joined, generate_keys
 from teleport.errors import BadParameter
 from teleport.resources.role import SystemRole
 

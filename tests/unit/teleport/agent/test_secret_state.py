@@ -6,11 +6,12 @@ import pytest
 from support.auth import SECRET, InProcessAuth
 from support.auth_client import RememberedState
 from support.fake_secrets import FakeSecrets, Killed
-from teleport.agent.identity import AgentState, build_joined, generate_keys
+from teleport.agent.memory import AgentState
 from teleport.agent.secret_items import build_items
 from teleport.agent.secret_place import SecretPlace
 from teleport.agent.secret_state import SecretState
 from teleport.agent.state import FileState
+from teleport.api.joined import build_joined, generate_keys
 from teleport.errors import StorageError, Unavailable
 from teleport.kube.errors import Forbidden, NoAnswer
 from teleport.kube.objects import Secret

@@ -10,10 +10,11 @@ import pytest
 from support.auth import SECRET, InProcessAuth, build_host
 from support.auth_client import InProcessClient, InProcessJoiner, RememberedState
 from support.virtual_time import run_in_virtual_time, seconds
-from teleport.agent.identity import AgentState, Joined, build_joined, generate_keys
 from teleport.agent.membership import Membership
+from teleport.agent.memory import AgentState
 from teleport.agent.server import INSTANCE, STATE, Agent
 from teleport.api.host import Host
+from teleport.api.joined import Joined, build_joined, generate_keys
 from teleport.config.settings import ServiceSettings, Settings
 from teleport.errors import (
     BadParameter,

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.auth import InProcessAuth
-from teleport.agent.identity import AgentState, build_joined, generate_keys
+from teleport.agent.memory import AgentState
 from teleport.agent.state import FileState
+from teleport.api.joined import build_joined, generate_keys
 from teleport.errors import StorageError
 
 

@@ -6,7 +6,7 @@ import pytest
 from support.auth import ANONYMOUS, REMOTE_ADDR, build_host, build_token
 from support.clock import START
 from support.strangers import build_request
-from teleport.agent.identity import Keys, generate_keys
+from teleport.api.joined import Keys, generate_keys
 from teleport.auth import admission
 from teleport.auth.access import Caller
 from teleport.auth.join_request import JoinAttempt, parse_attempt

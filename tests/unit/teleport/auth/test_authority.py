@@ -3,7 +3,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from support.auth import CLUSTER, HOST_ID, InProcessAuth, to_der
-from teleport.agent.identity import generate_keys
+from teleport.api.joined import generate_keys
 from teleport.auth.authority import BACKDATE, HostGrant
 from teleport.auth.join_request import parse_keys
 from teleport.auth.stores.authorities import AUTHORITY_LIFE

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from support.auth import ADMIN, HOST_ID, InProcessAuth, build_host, to_der
-from teleport.agent.identity import generate_keys
+from teleport.api.joined import generate_keys
 from teleport.api.messages import HostCertificatesRequest, UserCertificatesRequest
 from teleport.errors import AccessDenied, BadParameter
 from teleport.pki.leaf import parse_leaf

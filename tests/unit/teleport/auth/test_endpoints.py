@@ -8,7 +8,7 @@ from prometheus_client import CollectorRegistry
 
 from support.auth import ADMIN, CLUSTER, HOST_ID, REMOTE_ADDR, SECRET, InProcessAuth, build_token, to_der
 from support.strangers import build_request
-from teleport.agent.identity import generate_keys
+from teleport.api.joined import generate_keys
 from teleport.api.operations import MAX_ANONYMOUS_BODY_BYTES, OPERATIONS
 from teleport.auth.authority import HostGrant
 from teleport.auth.endpoints import Endpoints

@@ -5,7 +5,7 @@ import pytest
 from support.auth import ANONYMOUS, HOST_ID, build_host, build_user
 from support.clock import START
 from support.strangers import build_request
-from teleport.agent.identity import Keys, generate_keys
+from teleport.api.joined import Keys, generate_keys
 from teleport.api.messages import JoinRequest
 from teleport.auth.join_request import JoinAttempt, parse_attempt
 from teleport.errors import BadParameter

@@ -18,7 +18,7 @@ from support.auth import (
 )
 from support.interrupted_backend import InterruptedBackend
 from support.strangers import build_request
-from teleport.agent.identity import Keys, generate_keys
+from teleport.api.joined import Keys, generate_keys
 from teleport.api.messages import JoinResponse, PublicKeys
 from teleport.auth import joining as module
 from teleport.auth.join_request import parse_keys

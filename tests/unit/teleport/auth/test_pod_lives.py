@@ -12,7 +12,7 @@ import pytest
 from support.auth import HOST_ID, InProcessAuth, to_der
 from support.jwt_tokens import build_claims, sign
 from support.pod_cluster import ACCOUNT, BOUND, NAMESPACE, POD, PodCluster
-from teleport.agent.identity import generate_keys
+from teleport.api.joined import generate_keys
 from teleport.api.messages import HeartbeatRequest, HostCertificatesRequest, JoinResponse
 from teleport.auth.access import Caller
 from teleport.auth.callers import identify

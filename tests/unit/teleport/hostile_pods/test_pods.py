@@ -17,7 +17,7 @@ from support.pod_joining import (
     PodJoining,
     build_proof,
 )
-from teleport.agent.identity import generate_keys
+from teleport.api.joined import generate_keys
 from teleport.kube.objects import Pod
 
 POD = Pod("web-0", "pod-uid", "web", is_terminating=False)

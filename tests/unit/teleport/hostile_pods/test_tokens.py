@@ -26,7 +26,7 @@ from support.pod_joining import (
     count_questions,
     forge_proof,
 )
-from teleport.agent.identity import generate_keys
+from teleport.api.joined import generate_keys
 from teleport.kube.token_review import ReviewStatus
 from teleport.pki.jwt import MAX_KEY_ID, MAX_TOKEN
 

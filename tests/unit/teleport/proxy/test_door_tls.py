@@ -4,9 +4,9 @@ import pytest
 
 from support.auth import InProcessAuth
 from support.tls_certificates import ThrowawayAuthority
-from teleport.agent.identity import build_joined, generate_keys
 from teleport.api.client import build_identity_context
 from teleport.api.identity import Identity
+from teleport.api.joined import build_joined, generate_keys
 from teleport.errors import BadParameter
 from teleport.pki.web_certificate import WebCertificate, read_web_certificate
 from teleport.proxy.door_tls import DoorTls

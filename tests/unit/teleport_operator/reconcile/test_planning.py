@@ -113,6 +113,24 @@ def test_what_is_somebody_else_s_is_taken_over_only_where_that_is_said(
         assert (plan.report.state, plan.report.ownership) == (State.OWNERSHIP_CONFLICT, Ownership.FOREIGN)
 
 
+@pytest.mark.parametrize(
+    ("policy", "change", "state"), [("Repair", Change.REPAIR, State.SYNCED), ("Report", Change.NONE, State.DRIFTED)]
+)
+def test_what_was_this_object_s_and_bears_nobody_s_marks_was_written_over(
+    policy: str, change: Change, state: State
+) -> None:
+    overwritten = unmark(store(situate(OTHER)))
+    plan = plan_token(situate({**KUBERNETES, "driftPolicy": policy}, actual=overwritten, was_ours=True))
+    assert (plan.change, plan.report.state) == (change, state)
+    if plan.token is not None:
+        assert (plan.token.metadata.revision, plan.token.spec.roles) == ("7", situate().declaration.token.spec.roles)
+
+
+def test_what_bears_another_s_marks_is_another_s_whatever_it_was() -> None:
+    taken = with_labels(store(situate()), operator="another")
+    assert plan_token(situate(actual=taken, was_ours=True)).report.state is State.OWNERSHIP_CONFLICT
+
+
 def test_what_differs_is_not_identical() -> None:
     stranger = unmark(store(situate()))
     assert plan_token(situate({**OTHER, "adoptionPolicy": "IfIdentical"}, actual=stranger)).change is Change.NONE

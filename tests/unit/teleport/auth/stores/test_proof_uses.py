@@ -4,7 +4,7 @@ import pytest
 
 from support.auth import InProcessAuth
 from support.clock import FakeClock
-from teleport.agent.identity import generate_keys
+from teleport.api.joined import generate_keys
 from teleport.auth.stores.proof_uses import claim_proof
 from teleport.backend.memory import MemoryBackend
 from teleport.backend.protocol import Backend

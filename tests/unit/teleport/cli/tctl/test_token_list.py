@@ -57,6 +57,28 @@ def test_case_cli_008_names_are_masked_in_every_format_unless_secrets_are_asked_
     assert NODE in tctl_output(cluster, *args, "--with-secrets")
 
 
+def test_of_a_token_that_an_operator_keeps_people_see_which_object_it_comes_from(cluster: FakeCluster) -> None:
+    labels = {
+        "env": "prod",
+        "teleport.dev/origin": "kubernetes",
+        "resources.teleport.dev/object": "team-a/web",
+        "resources.teleport.dev/operator": "teleport-operator",
+        "resources.teleport.dev/uid": "0b9b8f9e-8a3a-4a2e-9b1c-3f1f4f0c5a6b",
+        "resources.teleport.dev/declared": "0123456789abcdef",
+    }
+    cluster.add_token("web", labels=labels, method="kubernetes")
+    row = next(row for row in tctl_output(cluster, "tokens", "ls").splitlines() if row.startswith("web "))
+    assert row.split() == ["web", "Node", "env=prod,object=team-a/web", "never"]
+    found = json.loads(tctl_output(cluster, "tokens", "ls", "--format=json", "--labels=env=prod"))
+    assert found[0]["metadata"]["labels"] == labels
+
+
+def test_labels_that_people_give_are_shown_whole(cluster: FakeCluster) -> None:
+    cluster.add_token("by-hand", labels={"teleport.dev/origin": "kubernetes", "object": "a"}, method="kubernetes")
+    row = next(row for row in tctl_output(cluster, "tokens", "ls").splitlines() if row.startswith("by-hand "))
+    assert row.split()[2] == "object=a,teleport.dev/origin=kubernetes"
+
+
 def test_json_is_an_array_of_whole_resources(cluster: FakeCluster) -> None:
     first, second = json.loads(tctl_output(cluster, "tokens", "ls", "--format=json"))
     assert first["metadata"]["name"] == MASKED_NODE

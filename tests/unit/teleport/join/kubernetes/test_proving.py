@@ -10,8 +10,8 @@ from support.auth_client import InProcessClient
 from support.jwt_tokens import build_claims, sign
 from support.pod_joining import API_AUDIENCE, TOKEN_NAME, PodJoining, build_proof
 from support.virtual_time import run_in_virtual_time
-from teleport.agent.identity import generate_keys
 from teleport.agent.joining import NetworkJoiner, explain_failure
+from teleport.api.joined import generate_keys
 from teleport.api.trust import KnownAuthority
 from teleport.config.settings import JoinParams, Settings
 from teleport.errors import BadParameter, NotFound, TeleportError

@@ -1,5 +1,5 @@
 from support.auth import SECRET, InProcessAuth, to_der
-from teleport.agent.identity import AgentState, build_joined, generate_keys
+from teleport.api.joined import build_joined, generate_keys
 from teleport.auth.join_request import parse_keys
 from teleport.pki.leaf import parse_leaf
 from teleport.resources.authority import AuthorityType
@@ -14,10 +14,10 @@ def test_keys_prove_that_they_are_held() -> None:
 
 
 def test_no_private_key_is_in_a_repr() -> None:
-    assert "PRIVATE" not in repr(AgentState(pending_keys=generate_keys()))
+    assert "PRIVATE" not in repr(generate_keys())
 
 
-async def test_what_was_joined_is_an_identity_and_reads_back() -> None:
+async def test_what_was_joined_is_an_identity() -> None:
     auth = await InProcessAuth.start()
     await auth.add_token()
     keys = generate_keys()
@@ -26,8 +26,6 @@ async def test_what_was_joined_is_an_identity_and_reads_back() -> None:
     identity = joined.identity(SystemRole.INSTANCE)
     assert parse_leaf(to_der(identity.tls_certificate)).name == joined.host_id == answer.host_id
     assert identity.host_ca_certificates == answer.trust.tls[AuthorityType.HOST]
-    state = AgentState(joined=joined)
-    assert AgentState.model_validate_json(state.model_dump_json()) == state
 
 
 async def test_certificates_of_a_role_are_added_or_renewed_beside_the_others() -> None:

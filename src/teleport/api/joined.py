@@ -1,4 +1,4 @@
-"""The agent's keys and what it got for them; all of it is one document, so that a crash leaves the old or the new."""
+"""Whoever joins: its keys, and what it got for them; agents and the operator are alike in this."""
 
 from pydantic import Field
 
@@ -80,11 +80,3 @@ def build_joined(keys: Keys, response: JoinResponse) -> Joined:
     return Joined(
         host_id=response.host_id, trust=response.trust, keys={role: keys}, certificates={role: response.certificates}
     )
-
-
-class AgentState(Model):
-    """All that an agent remembers over a restart."""
-
-    pending_keys: Keys | None = None
-    """Keys that auth was asked to certify and perhaps has: asked again with the same ones, it gives the same answer."""
-    joined: Joined | None = None
