@@ -87,7 +87,7 @@ def _build_path(operation: Operation[Any, Any], references: References) -> JsonO
 
 def list_error_statuses(operation: Operation[Any, Any]) -> list[str]:
     """Return the statuses with which an operation may refuse, in order."""
-    statuses = set(_ALWAYS)
+    statuses = {*_ALWAYS, *operation.refusals}
     if operation.method == "POST":
         statuses.update(_WITH_BODY)
     if not operation.anonymous:

@@ -34,6 +34,7 @@ class Operation(Generic[RequestT, ResponseT]):
         summary: one line for the OpenAPI document.
         anonymous: callers without a certificate may ask, too.
         method: the HTTP method.
+        refusals: statuses beside those that every operation may answer with.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Operation(Generic[RequestT, ResponseT]):
     summary: str
     anonymous: bool = False
     method: Literal["GET", "POST"] = "POST"
+    refusals: tuple[str, ...] = ()
 
     @property
     def path(self) -> str:
@@ -85,15 +87,20 @@ RESOURCE_GET = Operation("resources/get", m.GetRequest, m.ResourceResponse, "rea
 RESOURCE_LIST = Operation("resources/list", m.ListRequest, m.ListResponse, "list", None, "Read a page of resources")
 RESOURCE_DELETE = Operation("resources/delete", m.DeleteRequest, m.DeleteResponse, "delete", None, "Delete a resource")
 USER_INVITE = Operation(
-    "users/invite", p.UserInviteRequest, p.UserLinkResponse, "create", "user", "Create a user and invite them"
-)
+    "users/invite", p.UserInviteRequest, p.UserLinkResponse, "create", "user", "Create a user and invite them",
+    refusals=("409",),
+)  # fmt: skip
 USER_RESET = Operation(
-    "users/reset", p.UserResetRequest, p.UserLinkResponse, "update", "user", "Let a user set a new password"
-)
+    "users/reset", p.UserResetRequest, p.UserLinkResponse, "update", "user", "Let a user set a new password",
+    refusals=("404", "412"),
+)  # fmt: skip
 INVITE_SHOW = Operation(
-    "login/invite", p.InviteShowRequest, p.InviteShowResponse, "create", "login", "Look at an invitation"
+    "login/invite", p.InviteShowRequest, p.InviteShowResponse, "create", "login", "Look at an invitation",
+    refusals=("404",),
+)  # fmt: skip
+INVITE_ACCEPT = Operation(
+    "login/accept", p.InviteAcceptRequest, p.WebSession, "create", "login", "Set a password", refusals=("404", "412")
 )
-INVITE_ACCEPT = Operation("login/accept", p.InviteAcceptRequest, p.WebSession, "create", "login", "Set a password")
 LOGIN_WEB = Operation("login/web", p.LoginRequest, p.WebSession, "create", "login", "Begin a web session")
 LOGIN_CERTIFICATES = Operation(
     "login/certificates", p.LoginCertificatesRequest, p.LoginCertificatesResponse, "create", "login",

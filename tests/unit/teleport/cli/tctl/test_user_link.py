@@ -55,10 +55,9 @@ def test_the_table_of_users_shows_who_is_invited_active_or_locked() -> None:
         for name, status in states.items()
     ]
     assert render_users(users) == (
-        "User  Roles         Status                            \n".rstrip(" \n")
-        + "\n"
-        + "----- ------------- ---------------------------------\n"
-        + "alice access,editor active\n"
-        + "bob   access,editor invited\n"
-        + "carol access,editor locked until 2026-01-31T12:00:00Z\n"
+        "User  Roles         Status\n"
+        "----- ------------- ---------------------------------\n"
+        "alice access,editor active\n"
+        "bob   access,editor invited\n"
+        "carol access,editor locked until 2026-01-31T12:00:00Z\n"
     )
