@@ -240,3 +240,5 @@ class AppRulesResponse(Model):
 
     roles: tuple[Document, ...]
     labels: dict[str, tuple[str, ...]]
+    trusts_declared: bool = False
+    """The host is auth's own process, whose labels are as good as auth's."""

@@ -147,7 +147,11 @@ class AppAccess:
     async def tell_rules(self, request: p.AppRulesRequest, caller: Caller) -> p.AppRulesResponse:
         """Return what an agent judges an assertion by."""
         roles = tuple(to_plain(role) for role in self._roles.find(request.roles))
-        return p.AppRulesResponse(roles=roles, labels=await self._stores.host_labels.get(caller.name))
+        return p.AppRulesResponse(
+            roles=roles,
+            labels=await self._stores.host_labels.get(caller.name),
+            trusts_declared=caller.name == self._local_host_id,
+        )
 
     async def _list_named(
         self, holder: Holder, request: p.AppSessionRequest, fields: Mapping[str, str]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from teleport.config.applications import (
+    JWT_CLAIMS,
     parse_app_name,
     parse_app_uri,
     parse_header,
@@ -118,7 +119,7 @@ def _read_rewrite(section: Section) -> Rewrite:
     return Rewrite(
         redirect=section.values("redirect", parse_redirect_host),
         headers=section.values("headers", parse_header),
-        jwt_claims=section.value("jwt_claims", parse_jwt_claims) or Rewrite.jwt_claims,
+        jwt_claims=section.value("jwt_claims", parse_jwt_claims) or JWT_CLAIMS[0],
     )
 
 
