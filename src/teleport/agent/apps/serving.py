@@ -84,12 +84,10 @@ class ServedApps:
         Raises:
             BadParameter: the preface is not what a proxy sends.
         """
-        name, remote_addr, assertion = (preface.get(key, "") for key in ("app", "remote_addr", "assertion"))
-        if (
-            not all(isinstance(value, str) for value in (name, remote_addr, assertion))
-            or len(remote_addr) > MAX_ADDRESS
-        ):
+        values = [preface.get(key, "") for key in ("app", "remote_addr", "assertion")]
+        if not all(isinstance(value, str) for value in values) or len(values[1]) > MAX_ADDRESS:
             raise BadParameter("the preface of a stream is malformed")
+        name, remote_addr, assertion = values
         return Arrival(name, lambda: self._prepare(name, Peer(remote_addr), assertion))
 
     async def _prepare(self, name: str, peer: Peer, assertion: str) -> asyncio.Protocol:

@@ -59,11 +59,10 @@ class AppRequests:
             text = (value or b"").decode("ascii", "replace")
             admission = await self._judge.admit(text, self._app)
         except AccessDenied as error:
-            logger.warning(
-                "a request from %s to application %r is refused: %s", peer.remote_addr, self._app.name, error
-            )
+            where = f"a request of {peer.remote_addr} to application {self._app.name!r}"
+            logger.warning("%s is refused: %s", where, error.message)
             return _refuse()
-        if self._destination is None or value != self._value or admission.told != getattr(self.admission, "told", ""):
+        if self._destination is None or value != self._value:
             plan = build_plan(self._app, self._address, admission, head.host)
             self._destination = Destination(self._upstreams, plan)
         self._value, self.admission = value, admission
