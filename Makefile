@@ -11,19 +11,20 @@ BIN := .venv/bin
 RUNTIME := .venv/runtime.stamp
 DEV := .venv/dev.stamp
 FUZZ := .venv/fuzz.stamp
+DIST := .venv/dist.stamp
 SOURCES := src operator tests benchmarks examples scripts
 PYTEST := $(BIN)/python -m pytest
 # Two workers, and the tests of one file stay together: they share what they start.
 PARALLEL := -n 2 --dist loadfile
-BENCHMARKS := joins kubernetes_joins forged_joins join_storm operator_objects step_ca api_requests refusals idle_agents processes sqlite_writes forwarding
-PARSERS := jwt jwks review heads
+BENCHMARKS := joins kubernetes_joins forged_joins join_storm operator_objects step_ca api_requests refusals idle_agents processes sqlite_writes forwarding tunnel
+PARSERS := jwt jwks review heads tunnel
 BUILD_IMAGE = docker build --network host --build-arg PIP_INDEX_URL --build-arg VERSION=$(VERSION) --build-arg REVISION=$(shell git rev-parse HEAD 2>/dev/null)
 
 export PYTHON
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test check unit integration e2e image fmt generate lock bench soak fuzz
+.PHONY: help run test check unit integration e2e dist image fmt generate lock bench soak fuzz
 
 help: ## Show this list
 	@echo 'usage: make TARGET'
@@ -54,6 +55,9 @@ integration: $(DEV) ## Run the tests with real processes on this machine
 
 e2e: $(DEV) ## Run the tests in containers: fresh hosts, the image, a Kubernetes cluster; skipped without Docker and kind
 	$(PYTEST) tests/e2e
+
+dist: $(DIST) ## Build the self-contained archive for hosts without Python, dist/teleport-vVERSION-linux-ARCH-bin.tar.gz
+	$(BIN)/python scripts/build_dist.py
 
 image: ## Build the container images, IMAGE=teleport:VERSION and OPERATOR_IMAGE=teleport-operator:VERSION; needs Docker
 	@docker info >/dev/null 2>&1 || { echo 'error: an image is built by Docker, and `docker info` fails; install Docker or start its engine' >&2; exit 1; }
@@ -87,6 +91,10 @@ $(RUNTIME): requirements/build.txt requirements/runtime.txt pyproject.toml scrip
 
 $(FUZZ): requirements/fuzz.txt $(DEV)
 	@scripts/install fuzz
+	@touch $@
+
+$(DIST): requirements/dist.txt $(RUNTIME)
+	@scripts/install dist
 	@touch $@
 
 $(DEV): requirements/dev.txt pyproject.toml scripts/install

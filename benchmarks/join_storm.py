@@ -1,7 +1,8 @@
-"""A storm: thousands of pods show their tokens at once, and the API server reviews no more than 200 a second.
+"""Storms: thousands of pods show their tokens at once, and the API server reviews no more than 200 a second.
 
 Every pod comes from an address of its own, on a connection that is open already. A 503 sends it away for as long as
-its `Retry-After` says, and up to half as long more. Hosts that have joined before live on meanwhile.
+its `Retry-After` says, and up to half as long more. Hosts that have joined before live on meanwhile. A second storm
+of as many other pods tells what the first one left behind in memory.
 """
 
 import asyncio
@@ -20,7 +21,7 @@ import uvloop
 from api_requests import join as join_host
 from harness import CLUSTER_NAME, Server, auth_server, cpu_seconds, pin_load, progress, report, rss_mib
 from joins import create_token
-from members import Sample, living_members
+from members import Members, Sample, living_members
 from pods import admit_pods, build_pod_joins, describe_stand_in, make_up_token
 from review_stand_in import running_stand_in
 from teleport.api.operations import TRUST
@@ -32,6 +33,8 @@ TOUCH_PERIOD = 5.0
 """An auth server closes connections of strangers on which nothing is asked for fifteen seconds."""
 CALM = 5.0
 """Seconds for which the hosts are watched before the storm."""
+REST = 25.0
+"""Seconds after a storm within which the server has given memory back."""
 _LOOK = build_request(TRUST, b"")
 
 T = TypeVar("T")
@@ -85,6 +88,12 @@ class Storm:
             await asyncio.gather(*(pod.ask(self.server, self.context, _LOOK) for pod in open_pods))
         await opening
 
+    def close(self) -> None:
+        """Close all connections."""
+        for pod in self.pods:
+            if pod.connection is not None:
+                pod.connection.close()
+
     async def rage(self) -> None:
         """Let all join at once."""
         self.begun = time.monotonic()
@@ -124,42 +133,57 @@ def report_times(samples: Sequence[Sample], name: str, *, since: float, until: f
     report(f"  {name}s {when}: p50 and p99", f"{figures[0]:.0f} and {figures[1]:.0f} ms")
 
 
+def build_pods(count: int) -> list[Pod]:
+    """Return pods like no others."""
+    progress(f"making {count} pods")
+    requests = build_pod_joins([make_up_token(CLUSTER_NAME) for _ in range(count)])
+    return [Pod(name_source(number), request) for number, request in enumerate(requests)]
+
+
+async def pass_storm(server: Server, pods: Sequence[Pod], members: Members) -> None:
+    """Let a storm pass, and print how it went."""
+    storm = Storm(server, pods)
+    progress("opening connections")
+    free = rss_mib(server.pid)
+    await storm.open()
+    calm = time.monotonic()
+    await asyncio.sleep(min(CALM, len(pods) / 100))
+    before, cpu = rss_mib(server.pid), cpu_seconds(server.pid)
+    await storm.rage()
+    end, cpu = time.monotonic(), cpu_seconds(server.pid) - cpu
+    storm.close()
+    await asyncio.sleep(min(REST, len(pods) / 100))
+    report(f"storm of {len(pods)} pods, {REVIEWS_A_SECOND} reviews/s", f"{storm.joined[-1]:.0f} s")
+    report("  at the best, by reviews alone", f"{len(pods) / REVIEWS_A_SECOND:.0f} s")
+    report("  half of them joined within", f"{storm.joined[len(pods) // 2]:.0f} s")
+    report("  answered 503 with Retry-After on the way", f"{storm.sent_away}")
+    report("  server CPU a join, all attempts included", f"{cpu / len(pods) * 1000:.2f} ms")
+    after = rss_mib(server.pid)
+    report("  memory before connections, with them", f"{free:.0f}, {before:.0f} MiB")
+    report("  memory at most, after", f"{max(storm.rss, default=0):.0f}, {after:.0f} MiB")
+    samples = await asyncio.to_thread(members.look)
+    for name in ("heartbeat", "renewal"):
+        report_times(samples, name, since=calm, until=storm.begun, when="before")
+        report_times(samples, name, since=storm.begun, until=end, when="during the storm")
+
+
 async def main(count: int) -> None:
-    """Print how a storm passes."""
+    """Print how two storms pass."""
     pin_load()
     with tempfile.TemporaryDirectory(prefix="storm-bench-") as path:
         folder = Path(path)
-        progress(f"making {count} pods")
-        requests = build_pod_joins([make_up_token(CLUSTER_NAME) for _ in range(count)])
-        pods = [Pod(name_source(number), request) for number, request in enumerate(requests)]
+        storms = [build_pods(count) for _ in range(2)]
         with (
             running_stand_in(folder, rate=REVIEWS_A_SECOND) as stand_in,
             auth_server(describe_stand_in(stand_in, folder).auth_service, limits={}) as server,
         ):
             await admit_pods(server)
             await create_token(server)
-            storm = Storm(server, pods)
             with living_members(server.address, await join_host(server)) as members:
-                progress("opening connections")
-                await storm.open()
-                calm = time.monotonic()
-                await asyncio.sleep(min(CALM, count / 100))
-                before, cpu = rss_mib(server.pid), cpu_seconds(server.pid)
-                await storm.rage()
-                end, cpu = time.monotonic(), cpu_seconds(server.pid) - cpu
-                samples = await asyncio.to_thread(members.stop)
+                for pods in storms:
+                    await pass_storm(server, pods, members)
             reviewed, refused = stand_in.count()
-            after = rss_mib(server.pid)
-    report(f"storm of {count} pods, {REVIEWS_A_SECOND} reviews/s", f"{storm.joined[-1]:.0f} s")
-    report("  at the best, by reviews alone", f"{count / REVIEWS_A_SECOND:.0f} s")
-    report("  half of them joined within", f"{storm.joined[count // 2]:.0f} s")
-    report("  answered 503 with Retry-After on the way", f"{storm.sent_away}")
-    report("  reviews made, and sent away by the API server", f"{reviewed} and {refused}")
-    report("  server CPU a join, all attempts included", f"{cpu / count * 1000:.2f} ms")
-    report("  memory before, at most, after", f"{before:.0f}, {max(storm.rss, default=0):.0f}, {after:.0f} MiB")
-    for name in ("heartbeat", "renewal"):
-        report_times(samples, name, since=calm, until=storm.begun, when="before")
-        report_times(samples, name, since=storm.begun, until=end, when="during the storm")
+    report("reviews made, and sent away by the API server", f"{reviewed} and {refused}")
 
 
 if __name__ == "__main__":

@@ -41,8 +41,8 @@ class Members:
 
     _pipe: Pipe
 
-    def stop(self) -> Sequence[Sample]:
-        """End it and return what it has timed."""
+    def look(self) -> Sequence[Sample]:
+        """Return what it has timed so far."""
         self._pipe.send(None)
         samples: Sequence[Sample] = self._pipe.recv()
         return samples
@@ -81,15 +81,13 @@ async def _live(pipe: Pipe, address: Address, joined: Joined) -> None:
     pipe.send(None)
     for number in itertools.count():
         if pipe.poll():
-            break
+            pipe.recv()
+            pipe.send(samples)
         name, request = ("heartbeat", beat) if number % RENEW_EVERY else ("renewal", next(renewals))
         task = asyncio.create_task(_time(next(turns), name, request, samples))
         tasks.add(task)
         task.add_done_callback(tasks.discard)
         await asyncio.sleep(PERIOD)
-    await asyncio.gather(*tasks)
-    pipe.send(samples)
-    await asyncio.Event().wait()
 
 
 async def _time(connection: Connection, name: str, request: bytes, samples: list[Sample]) -> None:

@@ -56,7 +56,7 @@ def find_problems() -> list[str]:
     """Return what is wrong with the locks."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     groups = project["dependency-groups"]
-    runtime, operator, build, dev, fuzz = map(read_lock, ("runtime", "operator", "build", "dev", "fuzz"))
+    runtime, operator, build, dev, dist, fuzz = map(read_lock, ("runtime", "operator", "build", "dev", "dist", "fuzz"))
     dependencies = project["project"]["dependencies"]
     operator_dependencies = [*dependencies, *project["project"]["optional-dependencies"]["operator"]]
     return [
@@ -64,6 +64,7 @@ def find_problems() -> list[str]:
         *find_unmet("operator", operator, operator_dependencies),
         *find_unmet("build", build, list_requirements("build", groups)),
         *find_unmet("dev", dev, [*operator_dependencies, *list_requirements("dev", groups)]),
+        *find_unmet("dist", dist, list_requirements("dist", groups)),
         *find_unmet("fuzz", fuzz, list_requirements("fuzz", groups)),
         *find_differences("runtime", runtime, dev),
         *find_differences("operator", operator, dev),

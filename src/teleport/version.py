@@ -40,3 +40,12 @@ def explain_version_gap(client: str, cluster: str) -> str | None:
 def find_oldest_client(version: str) -> str:
     """Return the oldest version of a client that goes with a cluster."""
     return f"{max(0, (parse_major(version) or 0) - MAX_GAP)}.0.0"
+
+
+ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+"""Names of machines in the original's archives, by the name that a kernel has for them."""
+
+
+def render_archive_name(architecture: str) -> str:
+    """Return the name of this version's self-contained archive."""
+    return f"teleport-v{VERSION}-linux-{architecture}-bin.tar.gz"

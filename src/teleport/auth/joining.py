@@ -23,7 +23,7 @@ from teleport.auth.join_request import JoinAttempt, parse_attempt
 from teleport.auth.pod_lives import PodLives
 from teleport.auth.stores import Stores
 from teleport.auth.stores.pod_members import PodMember
-from teleport.auth.stores.proof_uses import ProofClaim, claim_proof
+from teleport.auth.stores.proof_uses import ProofClaim, build_first_claim, claim_proof
 from teleport.auth.stores.tokens import Spent, StoredToken
 from teleport.auth.stores.usage import Usage, build_usage_commit, load_usage
 from teleport.backend.protocol import Condition, Write
@@ -34,7 +34,7 @@ from teleport.resources.model import render_time
 from teleport.resources.role import SystemRole
 
 MAX_ATTEMPTS = 8
-"""How often a join starts over because its token changed while it was judged."""
+"""How often a join starts over because its token changed while it was judged, or its proof was used before."""
 MAX_TURNS = 1000
 """Beyond so many, locks that nobody holds are dropped."""
 
@@ -93,10 +93,10 @@ class Joining:
             Unavailable: it cannot be decided at present.
         """
         attempt = await self._parse(request, caller)
-        for _ in range(MAX_ATTEMPTS):
+        for number in range(MAX_ATTEMPTS):
             stored = await self._find(attempt.token_name)
             try:
-                return await self._admit(stored, attempt)
+                return await self._admit(stored, attempt, is_first_try=number == 0)
             except JoinRefused as refusal:
                 await self._records.record_refusal(stored, attempt, refusal)
                 raise
@@ -121,7 +121,7 @@ class Joining:
             await self._audit.emit(event, success=False, **details)
             raise
 
-    async def _admit(self, stored: StoredToken | None, attempt: JoinAttempt) -> JoinResponse:
+    async def _admit(self, stored: StoredToken | None, attempt: JoinAttempt, *, is_first_try: bool) -> JoinResponse:
         now = self._clock.now()
         if stored is not None and stored.spent is not None:
             return _answer_again(stored.spent, attempt)
@@ -136,7 +136,7 @@ class Joining:
         await self._check_life(identity, attempt)
         async with self._turn(stored, attempt):
             usage = await self._load_usage(stored, attempt, now)
-            claim = await self._claim_proof(identity, attempt)
+            claim = await self._claim_proof(identity, attempt, is_first_try=is_first_try)
             outcome = self._issue(stored, attempt, identity, usage)
 
             await self._commit(stored, attempt, usage, claim, outcome, now)
@@ -189,9 +189,14 @@ class Joining:
         elif attempt.known_host is not None and attempt.known_host.pod_uid:
             await self._pod_lives.check_admits(attempt.known_host.pod_uid)
 
-    async def _claim_proof(self, identity: VerifiedIdentity, attempt: JoinAttempt) -> ProofClaim:
+    async def _claim_proof(self, identity: VerifiedIdentity, attempt: JoinAttempt, *, is_first_try: bool) -> ProofClaim:
+        """Claim the proof: as one that is new at first, which costs no look; what is not so fails in the commit."""
         if identity.use is None:
             return ProofClaim((), ())
+        if is_first_try:
+            return build_first_claim(
+                identity.use, key_fingerprint=attempt.key_fingerprint, remote_addr=attempt.remote_addr
+            )
         return await claim_proof(
             self._backend,
             identity.use,

@@ -7,10 +7,15 @@ import queue
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 from teleport.backend.transaction import Outcome, Transaction
 from teleport.errors import StorageError, TeleportError, Unavailable
 
+GATHERING = timedelta(milliseconds=10)
+"""So long a commit waits for others, where several come at a time: a group costs much the same for one and for ten."""
+CROWD = 8
+"""So many do not wait for further ones."""
 MAX_GROUP = 256
 MAX_WAITING = 16_384
 """How many transactions may wait; a store that is so far behind refuses further ones at once."""
@@ -49,6 +54,8 @@ class GroupWriter:
         self._arrived: list[_Job] = []
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._waiting = 0
+        self._is_busy = False
+        """Several commits came at a time lately."""
         self._finished: asyncio.Future[None] = self._loop.create_future()
         self._closing = False
         threading.Thread(target=self._run, name="backend-writer", daemon=True).start()
@@ -68,8 +75,10 @@ class GroupWriter:
         self._waiting += 1
         done: asyncio.Future[Outcome] = self._loop.create_future()
         if not self._arrived:
-            self._loop.call_soon(self._pass_on)
+            self._loop.call_later(GATHERING.total_seconds() if self._is_busy else 0, self._pass_on)
         self._arrived.append(_Job(transaction, done))
+        if len(self._arrived) == CROWD:
+            self._loop.call_soon(self._pass_on)
         return await done
 
     async def close(self) -> None:
@@ -81,7 +90,8 @@ class GroupWriter:
         await asyncio.shield(self._finished)
 
     def _pass_on(self) -> None:
-        """Give the thread what one turn of the loop brought: to wake it for each costs more than what it then does."""
+        """Give the thread what has gathered: to wake it for each costs more than what it then does."""
+        self._is_busy = self._waiting > 1
         for job in self._arrived:
             self._jobs.put(job)
         self._arrived.clear()

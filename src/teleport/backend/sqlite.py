@@ -10,11 +10,12 @@ import asyncio
 import contextlib
 import logging
 import sqlite3
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
+from itertools import chain, islice
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from teleport.backend.bounds import check_commit, check_key, check_range
 from teleport.backend.expiry import SWEEP_BATCH, SWEEP_PERIOD, ExpiryClock, Sweeper, live
@@ -47,11 +48,14 @@ _RANGE = """
 """
 _OLDEST_FIRST, _NEWEST_FIRST = _RANGE.format("ASC"), _RANGE.format("DESC")
 _FIND_EXPIRED = f"SELECT key FROM items WHERE expires < ? ORDER BY expires LIMIT {SWEEP_BATCH}"  # noqa: S608 - a constant
+_FIND = "SELECT key, value, revision, expires FROM items WHERE key IN ({})"
 _PUT = """
-    INSERT INTO items VALUES (?, ?, ?, ?) ON CONFLICT (key)
+    INSERT INTO items VALUES {} ON CONFLICT (key)
     DO UPDATE SET value = excluded.value, revision = excluded.revision, expires = excluded.expires
 """
-_DELETE = "DELETE FROM items WHERE key = ?"
+_DELETE = "DELETE FROM items WHERE key IN ({})"
+BATCH = 256
+"""Keys or rows of one statement, at most; SQLite takes 32,766 values."""
 
 _END_OF_KEYS = b""
 """SQLite orders every blob after every text."""
@@ -69,6 +73,7 @@ _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _Row = tuple[Any, ...]
+T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 
@@ -192,9 +197,12 @@ class _Database:
         """Do a group of transactions with one flush to disk; one whose conditions fail leaves the others alone."""
         try:
             with self._transaction():
-                results = [self._do(transaction) for transaction in transactions]
+                items = self._load({key for transaction in transactions for key in transaction.keys})
+                results = [self._judge(transaction, items) for transaction in transactions]
                 done = [result for result in results if isinstance(result, Outcome)]
-                self.recent.begin_changes(event.key for outcome in done for event in outcome.events)
+                changed = {event.key for outcome in done for event in outcome.events}
+                self._store(changed, items)
+                self.recent.begin_changes(changed)
         except sqlite3.Error as error:
             return [_translate(error, self.path) for _ in transactions]
         finally:
@@ -247,26 +255,39 @@ class _Database:
                 self._connection.rollback()
             raise
 
-    def _do(self, transaction: Transaction) -> Result:
+    def _judge(self, transaction: Transaction, items: dict[str, Item]) -> Result:
+        """Judge a transaction by the items as those before it in the group left them, and change them likewise."""
         try:
-            outcome = judge(transaction, read=self._find, now=self._time.now(), revision=self._revision)
+            outcome = judge(transaction, read=items.get, now=self._time.now(), revision=self._revision)
         except CompareFailed as failure:
             return failure
         self._revision = outcome.revision
         for event in outcome.events:
-            self._apply(event)
+            if event.item is None:
+                items.pop(event.key, None)
+            else:
+                items[event.key] = event.item
         return outcome
 
-    def _find(self, key: str) -> Item | None:
-        row = self._connection.execute(_GET, (key,)).fetchone()
-        return _build_item(row) if row else None
+    def _load(self, keys: Iterable[str]) -> dict[str, Item]:
+        """Return what is stored, expired or not.
 
-    def _apply(self, event: Event) -> None:
-        if event.item is None:
-            self._connection.execute(_DELETE, (event.key,))
-        else:
-            expires = None if event.item.expires is None else _count(event.item.expires)
-            self._connection.execute(_PUT, (event.key, event.item.value, event.revision, expires))
+        One statement for many keys: this thread lets the others go on during each, and then has to wait for its turn.
+        """
+        items = (
+            _build_item(row)
+            for batch in _batches(keys)
+            for row in self._connection.execute(_FIND.format(_join("?", len(batch))), batch)
+        )
+        return {item.key: item for item in items}
+
+    def _store(self, keys: Iterable[str], items: Mapping[str, Item]) -> None:
+        """Write the keys as they are among the items now, and remove those that are not."""
+        rows = [_build_row(items[key]) for key in keys if key in items]
+        for batch in _batches(rows):
+            self._connection.execute(_PUT.format(_join("(?, ?, ?, ?)", len(batch))), [*chain.from_iterable(batch)])
+        for gone in _batches(key for key in keys if key not in items):
+            self._connection.execute(_DELETE.format(_join("?", len(gone))), gone)
 
 
 def _connect(path: Path, *, busy_timeout: timedelta) -> sqlite3.Connection:
@@ -326,6 +347,20 @@ def _advise_restore(path: Path, problem: str) -> str:
 def _build_item(row: _Row) -> Item:
     key, value, revision, expires = row
     return Item(key, value, revision, None if expires is None else _EPOCH + timedelta(microseconds=expires))
+
+
+def _build_row(item: Item) -> _Row:
+    return item.key, item.value, item.revision, None if item.expires is None else _count(item.expires)
+
+
+def _batches(values: Iterable[T]) -> Iterator[list[T]]:
+    left = iter(values)
+    while batch := list(islice(left, BATCH)):
+        yield batch
+
+
+def _join(part: str, count: int) -> str:
+    return ", ".join([part] * count)
 
 
 def _count(time: datetime) -> int:

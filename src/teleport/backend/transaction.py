@@ -1,6 +1,6 @@
 """What a commit changes: decided here, without I/O, for every backend that keeps its own state."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -22,6 +22,11 @@ class Transaction:
 
     conditions: tuple[Condition, ...]
     writes: tuple[Write | Expire, ...]
+
+    @property
+    def keys(self) -> Iterator[str]:
+        """Return the keys whose items decide what it changes, some of them twice."""
+        return (part.key for part in (*self.conditions, *self.writes))
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ def read_proxy_service(
     listen_addr = section.value("web_listen_addr", parse_proxy_address)
     public_addrs = section.values("public_addr", parse_proxy_address)
     reload_interval = section.duration("https_keypairs_reload_interval", timedelta(), MAX_RELOAD_INTERVAL)
+    dist_dir = section.value("dist_dir", _parse_path)
     trust_forwarded = section.switch("trust_x_forwarded_for")
     settings = replace(
         base,
@@ -28,6 +29,7 @@ def read_proxy_service(
         public_addrs=public_addrs or base.public_addrs,
         keypairs=tuple(pair for pair in map(_read_keypair, section.sections("https_keypairs")) if pair is not None),
         keypairs_reload_interval=base.keypairs_reload_interval if reload_interval is None else reload_interval,
+        dist_dir=dist_dir or base.dist_dir,
         trust_x_forwarded_for=bool(trust_forwarded),
     )
     if not (enabled or (enabled is None and service is not None)):

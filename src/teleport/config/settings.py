@@ -8,6 +8,7 @@ from teleport.resources.address import Address
 from teleport.resources.role import SystemRole
 
 DEFAULT_CONFIG_PATH = Path("/etc/teleport.yaml")
+DEFAULT_DIST_DIR = Path("/usr/local/lib/teleport/dist")
 DEFAULT_DATA_DIR = Path("/var/lib/teleport")
 AUTH_PORT = 3025
 PROXY_WEB_PORT = 3080
@@ -136,6 +137,8 @@ class ProxySettings:
     """What browsers are shown, chosen by the name that they ask for; without any, a certificate made here."""
     keypairs_reload_interval: timedelta = timedelta(minutes=1)
     """How often it is looked whether the files have changed; nought: only at start."""
+    dist_dir: Path = DEFAULT_DIST_DIR
+    """Where the archives are that the install script installs."""
     trust_x_forwarded_for: bool = False
     """One load balancer ends TLS in front of the proxy, nobody else can reach it, and that header is the balancer's."""
 

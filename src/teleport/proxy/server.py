@@ -12,10 +12,12 @@ from teleport.clock import Clock
 from teleport.config.settings import ProxySettings, Settings
 from teleport.errors import AccessDenied
 from teleport.pki.leaf import TrustSet
+from teleport.proxy.archives import Archives
 from teleport.proxy.certificates import WebCertificates
 from teleport.proxy.discovery import offer_discovery
 from teleport.proxy.door_tls import DoorTls
 from teleport.proxy.offer import Offer
+from teleport.proxy.scripts import offer_scripts
 from teleport.resources.authority import AuthorityType
 from teleport.resources.role import SystemRole
 from teleport.web.call import Peer, RequestHead
@@ -86,7 +88,10 @@ class ProxyServer:
 
     async def _open_parts(self, host: Host, stack: AsyncExitStack) -> list[Offer]:  # noqa: ARG002 - for parts that end
         """Return what each part answers; the stack ends the parts after the listener."""
-        return [offer_discovery(self._proxy, cluster_name=host.cluster_name, trust=lambda: host.trust)]
+        return [
+            offer_discovery(self._proxy, cluster_name=host.cluster_name, trust=lambda: host.trust),
+            offer_scripts(Archives(self._proxy.dist_dir), public_addrs=self._proxy.public_addrs),
+        ]
 
     def _build_services(self, offers: Sequence[Offer]) -> dict[str | None, Service]:
         """Return what runs inside connections, by ALPN.

@@ -14,6 +14,6 @@ class ProtocolViolation(TunnelClosed):
 
 
 class TunnelOverloaded(Unavailable):
-    """There is no room: too many streams, full buffers, or the peer refused the stream; another tunnel may have some."""
+    """There are too many streams, buffers are full, or the peer refused the stream; another tunnel may have room."""
 
     reason: ClassVar[str] = "tunnel_overloaded"

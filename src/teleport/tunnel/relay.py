@@ -24,6 +24,11 @@ class RelayEnd(asyncio.Protocol):
         self.transport: asyncio.Transport | None = None
         self.received = 0
 
+    @property
+    def has_ended(self) -> bool:
+        """Return whether this side sends nothing more."""
+        return self._ended
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Wait for the other side, or begin."""
         self.transport = cast("asyncio.Transport", transport)
@@ -41,6 +46,8 @@ class RelayEnd(asyncio.Protocol):
             self._pass_on(early)
         if self._ended:
             self._end_other()
+            if self.other.has_ended:
+                self._relay.close()
         if self.transport is not None and not self.transport.is_closing():
             self.transport.resume_reading()
 
@@ -60,7 +67,9 @@ class RelayEnd(asyncio.Protocol):
         self._ended = True
         if self.other.transport is not None:
             self._end_other()
-        return self.transport is not None and self.transport.can_write_eof()
+        if self.other.has_ended:
+            self._relay.close()
+        return self.transport is not None and self.transport.can_write_eof() and not self.transport.is_closing()
 
     def pause_writing(self) -> None:
         """Let the other side wait."""
@@ -149,6 +158,12 @@ class Relay:
     async def ended(self) -> None:
         """Return when both sides are gone."""
         await asyncio.shield(self._ended)
+
+    def close(self) -> None:
+        """Close both sides when what they were sent has left."""
+        for end in (self.left, self.right):
+            if end.transport is not None:
+                end.transport.close()
 
     def abort(self) -> None:
         """Cut both sides; one that has no transport yet counts as gone."""

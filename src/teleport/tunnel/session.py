@@ -148,14 +148,14 @@ class Session(asyncio.Protocol):
         """Return when the connection is gone; `error` tells why."""
         if self._closed is None:
             self._closed = self._loop.create_future()
-            if self._timer is None and self._transport is None and self._heard:
+            if self._transport is None and self._heard:  # it was there, and is gone
                 self._closed.set_result(None)
         await asyncio.shield(self._closed)
 
     def close(self) -> None:
         """Say goodbye and close the connection; what is still to be sent of streams is lost."""
         self._multiplexer.go_away()
-        if self._transport is not None:
+        if self._transport is not None and not self._transport.is_closing():
             self._write_output(self._transport)
             self._transport.close()
 

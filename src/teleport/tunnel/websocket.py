@@ -23,6 +23,8 @@ CLOSE_TIMEOUT = timedelta(seconds=5)
 MAX_PAYLOAD = 64 * 1024
 MAX_MESSAGE = MAX_PAYLOAD + 16
 """A message may have a frame's header beside its payload."""
+MAX_UNSENT = 8 * 1024 * 1024
+"""A peer that asks for answers and lets so much pile up unread is cut."""
 
 
 class WebSocketTransport(asyncio.Transport):
@@ -160,6 +162,9 @@ class WebSocket(asyncio.Protocol):
         failed = self._peer.handshake_exc if self._transport is None else self._peer.parser_exc
         if failed is not None:
             self.fail(f"the peer breaks the protocol of WebSockets: {failed}")
+        elif self.outer.get_write_buffer_size() > MAX_UNSENT:
+            self._error = ConnectionFailed("the peer asks for more answers than it reads")
+            self.abort()
         elif self._peer.close_rcvd is not None:
             self._end_in_peace()
 
@@ -179,7 +184,7 @@ class WebSocket(asyncio.Protocol):
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Send bytes, in as many messages as it takes."""
-        if self.is_closing or not data:
+        if self.is_closing or self._peer.state is not State.OPEN:  # the peer's goodbye may be read before what it sent
             return
         view = memoryview(data)
         for start in range(0, len(view), MAX_PAYLOAD):

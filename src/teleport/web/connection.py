@@ -82,7 +82,7 @@ class HttpConnection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._idle_timeout = idle_timeout.total_seconds()
         self._body_timeout = body_timeout.total_seconds()
-        self._on_closed = on_closed
+        self._on_closed: Callable[[], None] | None = on_closed
         self._transport: asyncio.Transport | None = None
         self._incoming: Incoming | None = None
         """Only there while a request is coming in or waits for its answer."""
@@ -112,7 +112,9 @@ class HttpConnection(asyncio.Protocol):
         self._transport = self._timer = None
         self._forget_incoming()
         self._wake_writer()
-        self._on_closed()
+        on_closed, self._on_closed = self._on_closed, None  # which knows this connection in turn
+        if on_closed is not None:
+            on_closed()
 
     def data_received(self, data: bytes) -> None:
         """Read on; what comes before its turn is read once, and then left in the kernel."""
@@ -191,18 +193,18 @@ class HttpConnection(asyncio.Protocol):
 
     def _hand_over(self, takeover: Takeover) -> None:
         """Let another protocol go on, with what was read already; this one is done, and hears of nothing any more."""
-        transport, incoming = self._transport, self._incoming
-        if transport is None or incoming is None:
+        transport, incoming, on_closed = self._transport, self._incoming, self._on_closed
+        if transport is None or incoming is None or on_closed is None:
             return
         leftover = incoming.leftover
         self._forget_incoming()
-        self._transport = None
+        self._transport = self._on_closed = None
         if self._timer is not None:
             self._timer.cancel()
         if takeover.greeting:
             transport.write(takeover.greeting)
         transport.resume_reading()
-        protocol = takeover.connect(self._on_closed)
+        protocol = takeover.connect(on_closed)
         transport.set_protocol(protocol)
         protocol.connection_made(transport)
         if leftover:

@@ -1,5 +1,6 @@
 import asyncio
 import errno
+import gc
 import socket
 import ssl
 from contextlib import AsyncExitStack
@@ -11,6 +12,7 @@ from support.tls_certificates import ThrowawayAuthority
 from support.web_server import PATIENCE, SHORT, WebServer, build_context, build_post, run_web_server
 from teleport.errors import Unavailable
 from teleport.web import listener as listener_module
+from teleport.web.connection import HttpConnection
 from teleport.web.tls import build_client_context, build_unverified_client_context
 
 
@@ -152,6 +154,26 @@ async def test_a_connection_that_ends_makes_room_for_another() -> None:
             async with server.connect() as client:
                 assert (await client.post("/v1/echo")).status == 200
             await wait_for_connections(server, 0)
+
+
+def count_connections() -> int:
+    return sum(isinstance(thing, listener_module._Connection | HttpConnection) for thing in gc.get_objects())
+
+
+async def test_a_connection_that_has_ended_waits_for_no_garbage_collection() -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        async with run_web_server() as server:
+            before = count_connections()
+            async with server.connect() as client:
+                assert (await client.post("/v1/echo")).status == 200
+                assert count_connections() == before + 2
+            await wait_for_connections(server, 0)
+            await asyncio.sleep(0)
+            assert count_connections() == before
+    finally:
+        gc.enable()
 
 
 async def test_hostile_46_silent_and_half_handshakes_are_cut_while_others_are_served() -> None:

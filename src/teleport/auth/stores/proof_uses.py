@@ -25,6 +25,13 @@ class ProofClaim:
     reused_by_another_key: bool = False
 
 
+def build_first_claim(use: ProofUse, *, key_fingerprint: str, remote_addr: str) -> ProofClaim:
+    """Return the claim on a proof that nobody has shown before; where somebody has, its commit fails."""
+    key = PREFIX + use.proof_id
+    record = encode({"key_fingerprint": key_fingerprint, "remote_addr": remote_addr})
+    return ProofClaim((Condition(key, None),), (Put(key, record, use.expires),))
+
+
 async def claim_proof(
     backend: Backend,
     use: ProofUse,
@@ -48,8 +55,7 @@ async def claim_proof(
     key = PREFIX + use.proof_id
     item = await backend.get(key)
     if item is None:
-        record = encode({"key_fingerprint": key_fingerprint, "remote_addr": remote_addr})
-        return ProofClaim((Condition(key, None),), (Put(key, record, use.expires),))
+        return build_first_claim(use, key_fingerprint=key_fingerprint, remote_addr=remote_addr)
     first = decode(item.value)
     unchanged = (Condition(key, item.revision),)
     if first["key_fingerprint"] == key_fingerprint:

@@ -2,11 +2,12 @@ import asyncio
 import logging
 import threading
 from collections.abc import Sequence
+from datetime import timedelta
 
 import pytest
 
 from teleport.backend import group_writer
-from teleport.backend.group_writer import MAX_GROUP, GroupWriter, Result
+from teleport.backend.group_writer import CROWD, MAX_GROUP, GroupWriter, Result
 from teleport.backend.transaction import Outcome, Transaction
 from teleport.errors import CompareFailed, StorageError, Unavailable
 
@@ -139,3 +140,45 @@ async def test_close_finishes_what_waits_and_refuses_the_rest() -> None:
     await asyncio.gather(*tasks, closing, writer.close())
     assert sum(disk.groups) == 300
     assert disk.finished
+
+
+async def test_one_who_commits_alone_waits_for_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(group_writer, "GATHERING", timedelta(days=1))
+    disk = Disk()
+    disk.may_write.set()
+    writer = start(disk)
+    for _ in range(3):
+        await asyncio.gather(*await submit(writer, 1))
+    await writer.close()
+    assert disk.groups == [1, 1, 1]
+
+
+@pytest.mark.parametrize(("count", "waits"), [(CROWD - 1, True), (CROWD, False), (CROWD + 1, False)])
+async def test_after_several_at_a_time_a_few_wait_for_others(
+    monkeypatch: pytest.MonkeyPatch, count: int, *, waits: bool
+) -> None:
+    monkeypatch.setattr(group_writer, "GATHERING", timedelta(days=1))
+    disk = Disk()
+    disk.may_write.set()
+    writer = start(disk)
+    await asyncio.gather(*await submit(writer, 2))
+    following = await submit(writer, count)
+    if waits:
+        assert disk.groups == [2]
+        await writer.close()
+    await asyncio.gather(*following)
+    await writer.close()
+    assert disk.groups == [2, count]
+
+
+async def test_who_waited_in_vain_is_alone_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    disk = Disk()
+    disk.may_write.set()
+    writer = start(disk)
+    await asyncio.gather(*await submit(writer, 2))
+    monkeypatch.setattr(group_writer, "GATHERING", timedelta())
+    await asyncio.gather(*await submit(writer, 1))
+    monkeypatch.setattr(group_writer, "GATHERING", timedelta(days=1))
+    await asyncio.gather(*await submit(writer, 1))
+    await writer.close()
+    assert disk.groups == [2, 1, 1]

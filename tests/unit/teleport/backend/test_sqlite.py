@@ -1,5 +1,6 @@
 """What is particular to the embedded backend: its files, its errors, its way to start and end."""
 
+import asyncio
 import sqlite3
 from contextlib import closing
 from datetime import timedelta
@@ -10,9 +11,9 @@ import pytest
 from support.backend import delete, put
 from support.clock import START, FakeClock
 from teleport.backend.folder import LOCK_NAME
-from teleport.backend.protocol import Put
-from teleport.backend.sqlite import FILE_NAME, SqliteBackend, _translate, open_sqlite
-from teleport.errors import StorageError, Unavailable
+from teleport.backend.protocol import Condition, Delete, Put
+from teleport.backend.sqlite import BATCH, FILE_NAME, SqliteBackend, _translate, open_sqlite
+from teleport.errors import CompareFailed, StorageError, Unavailable
 
 
 @pytest.fixture
@@ -49,6 +50,37 @@ async def test_items_outlive_a_restart_and_revisions_never_return(path: Path) ->
     backend = await opened(path)
     assert await backend.get("/k/a") == before
     assert await put(backend, b=b"") > highest
+    await backend.close()
+
+
+@pytest.mark.parametrize("count", [BATCH, BATCH + 1])
+async def test_a_group_of_as_many_keys_as_a_statement_takes_and_of_one_more_is_written(path: Path, count: int) -> None:
+    backend = await opened(path)
+    for value in (b"1", b"2"):
+        puts = [Put(f"/k/{number}", value) for number in range(count)]
+        await asyncio.gather(*(backend.commit([], puts[at : at + 100]) for at in range(0, count, 100)))
+        assert [item.value for item in await backend.range("/k/")] == [value] * count
+    deletes = [Delete(f"/k/{number}") for number in range(count)]
+    await asyncio.gather(*(backend.commit([], deletes[at : at + 100]) for at in range(0, count, 100)))
+    assert await backend.range("/k/") == []
+    await backend.close()
+
+
+async def test_commits_of_one_group_see_each_other(path: Path) -> None:
+    backend = await opened(path)
+    first = await put(backend, a=b"0")
+    key = "/k/a"
+    results = await asyncio.gather(
+        backend.commit([Condition(key, first)], [Put(key, b"1")]),
+        backend.commit([Condition(key, first)], [Put(key, b"lost")]),
+        backend.commit([Condition(key, first + 1)], [Delete(key)]),
+        backend.commit([Condition(key, None)], [Put(key, b"3")]),
+        return_exceptions=True,
+    )
+    assert [type(result) for result in results] == [int, CompareFailed, int, int]
+    found = await backend.get(key)
+    assert found is not None
+    assert found.value == b"3"
     await backend.close()
 
 
