@@ -73,6 +73,10 @@ USER_CERTIFICATES = Operation(
 HEARTBEAT = Operation("heartbeat", m.HeartbeatRequest, m.HeartbeatResponse, "update", "presence", "Say: alive")
 GOODBYE = Operation("goodbye", m.Empty, m.Empty, "delete", "presence", "Say: gone")
 TOKEN_USES = Operation("token_uses", m.TokenUsesRequest, m.TokenUsesResponse, "list", "token_use", "A token's ledger")
+ENDED_MEMBERSHIPS = Operation(
+    "memberships/ended", m.EndedMembershipsRequest, m.EndedMembershipsResponse, "list", "membership",
+    "Which memberships that were bound to pods have ended",
+)  # fmt: skip
 RESOURCE_CREATE = Operation(
     "resources/create", m.ResourceRequest, m.ResourceResponse, "create", None, "Create a resource whose name is free"
 )
@@ -139,6 +143,7 @@ OPERATIONS: tuple[Operation[Any, Any], ...] = (
     HEARTBEAT,
     GOODBYE,
     TOKEN_USES,
+    ENDED_MEMBERSHIPS,
     RESOURCE_CREATE,
     RESOURCE_UPSERT,
     RESOURCE_UPDATE,

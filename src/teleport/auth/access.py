@@ -106,6 +106,8 @@ _SERVICE_GRANTS: dict[str, frozenset[Permission]] = {
             ("read", "app_names"),
             ("create", "app_launch"),
             ("create", "app_session"),
+            ("list", "proxy"),
+            ("list", "membership"),
         }
     ),
     SystemRole.APP: frozenset({("read", "app_rules"), ("create", "app_assertion")}),
