@@ -15,10 +15,10 @@ from aiohttp import web
 
 from support.auth import ADMIN, InProcessAuth, build_host
 from teleport.agent.apps.serving import serve_applications
-from teleport.api.identity import Identity
-from teleport.api.messages import HeartbeatRequest, TrustBundle
 from teleport.api import operations as ops
 from teleport.api import people as p
+from teleport.api.identity import Identity
+from teleport.api.messages import HeartbeatRequest, TrustBundle
 from teleport.api.operations import Operation
 from teleport.auth.access import Caller, authorize
 from teleport.config.settings import ProxySettings, Settings, Target
@@ -116,7 +116,7 @@ class Chain:
             settings,
             client=self.client,
             find_tunnel=self.tunnels.get,
-            clock=self.auth.clock,  # type: ignore[arg-type]  # it asks as a client does
+            clock=self.auth.clock,
         )
         self.applications = await self._stack.enter_async_context(opening)
         await asyncio.sleep(0)  # the directory has begun to ask

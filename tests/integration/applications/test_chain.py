@@ -106,7 +106,7 @@ async def test_a_browser_is_launched_into_an_application_once(chain: Chain, brow
         ) as answer:
             assert (answer.status, answer.headers["Location"]) == (302, "/d")
             cookie = answer.cookies["__Host-app_session"]
-            assert cookie["secure"] and cookie["httponly"] and cookie["samesite"] == "Lax"
+            assert (cookie["secure"], cookie["httponly"], cookie["samesite"]) == (True, True, "Lax")
             assert answer.headers["Referrer-Policy"] == "no-referrer"
         assert (await get(browser, chain, "/d", f"__Host-app_session={cookie.value}"))[0] == 200
         assert (await get(browser, chain, target, f"__Host-app_state={state}"))[0] == 403  # a code is good once
@@ -308,9 +308,7 @@ async def test_an_application_is_told_what_its_configuration_says(chain: Chain, 
     assert (told.user, told.roles, told.traits) == ("alice", (), {})
 
 
-async def test_the_next_agent_is_tried_where_one_cannot_reach_the_application(
-    chain: Chain, browser: aiohttp.ClientSession
-) -> None:
+async def test_the_next_agent_is_tried_where_one_cannot_reach_the_application(chain: Chain) -> None:
     async with run_app(web.get("/", echo)) as port:
         for uri in (f"http://127.0.0.1:{port}", "http://127.0.0.1:9"):
             await chain.add_agent(Target("grafana", uri=uri))

@@ -8,8 +8,8 @@ import pytest
 
 from support.app_chain import BROWSER, HOST, Chain
 from support.auth import ADMIN, to_der
-from teleport.api.joined import generate_keys
 from teleport.api import operations as ops
+from teleport.api.joined import generate_keys
 from teleport.api.messages import UserCertificatesRequest
 from teleport.config.settings import Target
 from teleport.proxy.applications.sessions import FRESH
