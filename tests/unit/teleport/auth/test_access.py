@@ -41,6 +41,9 @@ OTHER_KINDS = (
     "app",
     "app_session",
     "app_rules",
+    "app_names",
+    "app_launch",
+    "app_assertion",
 )
 PRESENCE = (
     "app_server",
@@ -81,8 +84,8 @@ GOLDEN = {
     | set(product(("create", "update", "read", "read_secrets", "list", "delete"), ("token",)))
     | {("list", "token_use")},
     "host": HOST,
-    "proxy": HOST | {("create", "login"), ("list", "app"), ("create", "app_session")},
-    "app": HOST | {("read", "app_rules")},
+    "proxy": HOST | {("create", "login"), ("read", "app_names"), ("create", "app_launch"), ("list", "app"), ("create", "app_session")},
+    "app": HOST | {("read", "app_rules"), ("create", "app_assertion")},
     "access": ACCESS,
     "user-named-proxy": set(),
     "user": set(),
