@@ -33,6 +33,7 @@ from teleport.resources.role import SystemRole
 from teleport.tunnel.preface import PrefaceProtocol
 from teleport.tunnel.session import Session
 from teleport.web.call import Peer
+from teleport.web.limits import RateLimiter
 
 HOST = "127.0.0.1"
 PROXY_HOST = "proxy.example.com"
@@ -114,7 +115,9 @@ class Chain:
         proxy = ProxySettings(public_addrs=(Address(PROXY_HOST, 443),), **proxy_settings)
         settings = Settings(nodename="front", data_dir=Path("/nonexistent"), proxy=proxy)
         client = cast("Client", self.client)
-        opening = open_applications(settings, client=client, find_tunnel=self.tunnels.get, clock=self.auth.clock)
+        clock = self.auth.clock
+        limiter = RateLimiter(settings.connection_limits.anonymous_requests, clock)
+        opening = open_applications(settings, client=client, find_tunnel=self.tunnels.get, limiter=limiter, clock=clock)
         self.applications = await self._stack.enter_async_context(opening)
         await asyncio.sleep(0)  # the directory has begun to ask
         find_host = self.applications.offer().find_host

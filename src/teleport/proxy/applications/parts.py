@@ -93,7 +93,7 @@ class Applications:
 
 @asynccontextmanager
 async def open_applications(
-    settings: Settings, *, client: Client, find_tunnel: FindTunnel, clock: Clock
+    settings: Settings, *, client: Client, find_tunnel: FindTunnel, limiter: RateLimiter, clock: Clock
 ) -> AsyncIterator[Applications]:
     """Offer applications for the time of a block.
 
@@ -101,6 +101,7 @@ async def open_applications(
         settings: of the process.
         client: to auth.
         find_tunnel: finds an agent's tunnel.
+        limiter: the rate of strangers, per address.
         clock: the present.
     """
     directory = AppDirectory(settings.proxy, nodename=settings.nodename, client=client, clock=clock)
@@ -109,7 +110,7 @@ async def open_applications(
         directory=directory,
         sessions=AppSessions(client, clock=clock),
         ways=Ways(find_tunnel, clock=clock),
-        limiter=RateLimiter(settings.connection_limits.anonymous_requests, clock),
+        limiter=limiter,
         clock=clock,
         trust_forwarded=settings.proxy.trust_x_forwarded_for,
     )

@@ -84,7 +84,14 @@ GOLDEN = {
     | set(product(("create", "update", "read", "read_secrets", "list", "delete"), ("token",)))
     | {("list", "token_use")},
     "host": HOST,
-    "proxy": HOST | {("create", "login"), ("read", "app_names"), ("create", "app_launch"), ("list", "app"), ("create", "app_session")},
+    "proxy": HOST
+    | {
+        ("create", "login"),
+        ("read", "app_names"),
+        ("create", "app_launch"),
+        ("list", "app"),
+        ("create", "app_session"),
+    },
     "app": HOST | {("read", "app_rules"), ("create", "app_assertion")},
     "access": ACCESS,
     "user-named-proxy": set(),
