@@ -34,7 +34,6 @@ from teleport.auth.presence import Heartbeats
 from teleport.auth.resources import AuthorityResources, PresenceResources, ResourceStore, TokenResources
 from teleport.auth.roles import RoleTable
 from teleport.auth.server_identity import RENEWAL, ServerIdentity, store_admin_identity
-from teleport.auth.spare_memory import give_back_spare_memory
 from teleport.auth.stores import Stores, build_stores
 from teleport.auth.stores.authorities import PREFIX as AUTHORITIES
 from teleport.auth.stores.cluster import check_seal, decide_cluster_name
@@ -61,6 +60,7 @@ from teleport.web.metrics import Metrics
 from teleport.web.readiness import Readiness
 from teleport.web.router import Router
 from teleport.web.service import Service
+from teleport.web.spare_memory import give_back_spare_memory
 from teleport.web.tls import ALPN
 
 COMPONENT = "auth"

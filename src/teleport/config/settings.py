@@ -133,6 +133,8 @@ class ProxySettings:
     """The one public port: web, API, joining and tunnels."""
     public_addrs: tuple[Address, ...] = ()
     """By which people and agents reach the proxy, maybe through a load balancer."""
+    tunnel_public_addrs: tuple[Address, ...] = ()
+    """Where tunnels lead to, if that is another address; the first one is told."""
     keypairs: tuple[KeyPairFiles, ...] = ()
     """What browsers are shown, chosen by the name that they ask for; without any, a certificate made here."""
     keypairs_reload_interval: timedelta = timedelta(minutes=1)
