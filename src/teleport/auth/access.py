@@ -103,12 +103,14 @@ _SERVICE_GRANTS: dict[str, frozenset[Permission]] = {
         {
             ("create", "login"),
             ("list", "app"),
+            ("read", "app_names"),
+            ("create", "app_launch"),
             ("create", "app_session"),
             ("list", "proxy"),
             ("list", "membership"),
         }
     ),
-    SystemRole.APP: frozenset({("read", "app_rules")}),
+    SystemRole.APP: frozenset({("read", "app_rules"), ("create", "app_assertion")}),
 }
 """What a host may do beside, by the services that its certificate covers."""
 _GRANTS[CallerKind.ADMIN] = _GRANTS[EDITOR] | {("create", "user_certificate")}

@@ -42,6 +42,9 @@ OTHER_KINDS = (
     "app",
     "app_session",
     "app_rules",
+    "app_names",
+    "app_launch",
+    "app_assertion",
 )
 PRESENCE = (
     "app_server",
@@ -83,8 +86,16 @@ GOLDEN = {
     | {("list", "token_use")},
     "host": HOST,
     "proxy": HOST
-    | {("create", "login"), ("list", "app"), ("create", "app_session"), ("list", "proxy"), ("list", "membership")},
-    "app": HOST | {("read", "app_rules")},
+    | {
+        ("create", "login"),
+        ("read", "app_names"),
+        ("create", "app_launch"),
+        ("list", "app"),
+        ("create", "app_session"),
+        ("list", "proxy"),
+        ("list", "membership"),
+    },
+    "app": HOST | {("read", "app_rules"), ("create", "app_assertion")},
     "access": ACCESS,
     "user-named-proxy": set(),
     "user": set(),
