@@ -17,6 +17,8 @@ from teleport.proxy.certificates import WebCertificates
 from teleport.proxy.discovery import offer_discovery
 from teleport.proxy.door_tls import DoorTls
 from teleport.proxy.offer import Offer
+from teleport.proxy.pages.applications import Nowhere
+from teleport.proxy.pages.parts import offer_pages
 from teleport.proxy.scripts import offer_scripts
 from teleport.resources.authority import AuthorityType
 from teleport.resources.role import SystemRole
@@ -91,6 +93,7 @@ class ProxyServer:
         return [
             offer_discovery(self._proxy, cluster_name=host.cluster_name, trust=lambda: host.trust),
             offer_scripts(Archives(self._proxy.dist_dir), public_addrs=self._proxy.public_addrs),
+            offer_pages(host.client, cluster_name=host.cluster_name, launcher=Nowhere()),
         ]
 
     def _build_services(self, offers: Sequence[Offer]) -> dict[str | None, Service]:

@@ -1,0 +1,105 @@
+"""The pages behind the links of invitations and resets: a password is chosen, and a second factor added."""
+
+import secrets
+from http import HTTPStatus
+
+import segno
+
+from teleport.api.operations import INVITE_ACCEPT, INVITE_SHOW
+from teleport.api.people import InviteAcceptRequest, InviteShowRequest, InviteShowResponse
+from teleport.errors import AccessDenied, BadParameter, NotFound
+from teleport.proxy.pages.cookies import FORM, SESSION, build_cookie, read_secret
+from teleport.proxy.pages.destinations import APPS
+from teleport.proxy.pages.fields import build_request, read_code
+from teleport.proxy.pages.forgery import build_form_token, check_form_token, check_own_origin
+from teleport.proxy.pages.forms import parse_form
+from teleport.proxy.pages.rendering import Pages, redirect
+from teleport.proxy.pages.visitors import Auth
+from teleport.web.call import Call, Reply
+
+_FIELDS = frozenset({"token", "user", "password", "repeated", "code"})
+_GROUP = 4
+
+
+class Invitations:
+    """The handlers.
+
+    Args:
+        auth: decides.
+        pages: says so.
+    """
+
+    def __init__(self, *, auth: Auth, pages: Pages) -> None:
+        self._auth = auth
+        self._pages = pages
+
+    async def show(self, call: Call) -> Reply:
+        """Show the form.
+
+        Raises:
+            NotFound: the link is not good, or not any more.
+        """
+        return self._render(call, await self._find(call))
+
+    async def accept(self, call: Call) -> Reply:
+        """Set password and second factor, and sign in; who has mistyped something finds the form again.
+
+        Raises:
+            AccessDenied: the form is not from here.
+            BadParameter: it is malformed.
+            NotFound: the link is not good, or not any more.
+        """
+        check_own_origin(call.head, is_form=True)
+        fields = parse_form(call.body, _FIELDS)
+        check_form_token(read_secret(call.head, FORM), fields["token"])
+        if fields["password"] != fields["repeated"]:
+            return self._render(call, await self._find(call), problem="the two passwords differ")
+        try:
+            request = build_request(
+                InviteAcceptRequest,
+                invite_id=call.parameter,
+                password=fields["password"],
+                code=read_code(fields["code"]),
+                remote_addr=call.peer.remote_addr,
+            )
+            session = await self._auth.call(INVITE_ACCEPT, request)
+        except (AccessDenied, BadParameter) as error:
+            return self._render(call, await self._find(call), problem=error.message)
+        except NotFound as error:
+            raise _build_refusal() from error
+        return redirect(APPS, build_cookie(SESSION, session.session_id))
+
+    async def _find(self, call: Call) -> InviteShowResponse:
+        try:
+            return await self._auth.call(INVITE_SHOW, build_request(InviteShowRequest, invite_id=call.parameter))
+        except NotFound as error:
+            raise _build_refusal() from error
+
+    def _render(self, call: Call, invite: InviteShowResponse, *, problem: str = "") -> Reply:
+        secret = read_secret(call.head, FORM)
+        headers = () if secret else (build_cookie(FORM, secret := secrets.token_urlsafe(32)),)
+        return self._pages.render(
+            "invitation",
+            status=HTTPStatus.BAD_REQUEST if problem else HTTPStatus.OK,
+            headers=headers,
+            token=build_form_token(secret),
+            invite=invite,
+            path=call.head.path,
+            picture=render_picture(invite.otpauth_uri),
+            secret=" ".join(_split(invite.totp_secret)),
+            problem=problem,
+        )
+
+
+def render_picture(uri: str) -> str:
+    """Return the QR code of a URI as SVG: dark on light in any colour scheme, since cameras want it so."""
+    code = segno.make_qr(uri, error="m")
+    return code.svg_inline(border=4, dark="#000", light="#fff", omitsize=True, svgclass="picture", lineclass=None)
+
+
+def _split(secret: str) -> list[str]:
+    return [secret[start : start + _GROUP] for start in range(0, len(secret), _GROUP)]
+
+
+def _build_refusal() -> NotFound:
+    return NotFound("this link was used already, or its time is over; ask your administrator for another one")
