@@ -12,7 +12,7 @@ from teleport.proxy.pages.cookies import SESSION, build_removal
 from teleport.proxy.pages.destinations import build_launch_path, build_login_path
 from teleport.proxy.pages.forgery import build_form_token
 from teleport.proxy.pages.rendering import Pages, redirect
-from teleport.proxy.pages.visitors import Auth, find_visitor
+from teleport.proxy.pages.visitors import Auth, explain_outage, find_visitor
 from teleport.web.call import Call, Reply
 
 
@@ -98,12 +98,13 @@ class ApplicationPages:
         visitor = await find_visitor(self._auth, call.head)
         if visitor is None:
             return _sign_in_first(call)
-        location = await self._launcher.launch(
-            session_id=visitor.session_id,
-            host=call.parameter,
-            query=call.head.query,
-            remote_addr=call.peer.remote_addr,
-        )
+        with explain_outage():
+            location = await self._launcher.launch(
+                session_id=visitor.session_id,
+                host=call.parameter,
+                query=call.head.query,
+                remote_addr=call.peer.remote_addr,
+            )
         return redirect(location, status=HTTPStatus.FOUND)
 
     def _build_entry(self, app: AppInfo) -> Entry:

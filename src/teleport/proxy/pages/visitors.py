@@ -1,5 +1,7 @@
 """Asks auth for those who visit the pages: who they are, and whether they may go on."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -16,6 +18,19 @@ class Auth(Protocol):
     async def call(self, operation: Operation[RequestT, ResponseT], request: RequestT) -> ResponseT:
         """Ask for one operation."""
         ...
+
+
+@contextmanager
+def explain_outage() -> Iterator[None]:
+    """Say of an auth server that cannot be reached that this passes.
+
+    Raises:
+        Unavailable: it cannot be reached.
+    """
+    try:
+        yield
+    except ConnectionFailed as error:
+        raise Unavailable("the cluster does not answer at present; try again in a moment") from error
 
 
 class PatientAuth:
@@ -35,10 +50,8 @@ class PatientAuth:
             TeleportError: as auth says.
             Unavailable: it does not answer.
         """
-        try:
+        with explain_outage():
             return await self._client.call(operation, request)
-        except ConnectionFailed as error:
-            raise Unavailable("the cluster does not answer at present; try again in a moment") from error
 
 
 @dataclass(frozen=True, slots=True)
