@@ -33,6 +33,8 @@ TOUCH_PERIOD = 5.0
 """An auth server closes connections of strangers on which nothing is asked for fifteen seconds."""
 CALM = 5.0
 """Seconds for which the hosts are watched before the storm."""
+REST = 25.0
+"""Seconds after a storm within which the server has given memory back."""
 _LOOK = build_request(TRUST, b"")
 
 T = TypeVar("T")
@@ -150,7 +152,7 @@ async def pass_storm(server: Server, pods: Sequence[Pod], members: Members) -> N
     await storm.rage()
     end, cpu = time.monotonic(), cpu_seconds(server.pid) - cpu
     storm.close()
-    await asyncio.sleep(CALM)
+    await asyncio.sleep(min(REST, len(pods) / 100))
     report(f"storm of {len(pods)} pods, {REVIEWS_A_SECOND} reviews/s", f"{storm.joined[-1]:.0f} s")
     report("  at the best, by reviews alone", f"{len(pods) / REVIEWS_A_SECOND:.0f} s")
     report("  half of them joined within", f"{storm.joined[len(pods) // 2]:.0f} s")

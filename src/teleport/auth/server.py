@@ -31,6 +31,7 @@ from teleport.auth.presence import Heartbeats
 from teleport.auth.resources import AuthorityResources, PresenceResources, ResourceStore, TokenResources
 from teleport.auth.roles import RoleTable
 from teleport.auth.server_identity import RENEWAL, ServerIdentity, store_admin_identity
+from teleport.auth.spare_memory import give_back_spare_memory
 from teleport.auth.stores import Stores, build_stores
 from teleport.auth.stores.authorities import PREFIX as AUTHORITIES
 from teleport.auth.stores.cluster import check_seal, decide_cluster_name
@@ -69,6 +70,7 @@ GRACE = timedelta(seconds=10)
 CLOCK_PERIOD = timedelta(seconds=10)
 LOOK_PERIOD = timedelta(seconds=5)
 LIMITS_PERIOD = timedelta(minutes=1)
+SPARE_MEMORY_PERIOD = timedelta(seconds=20)
 PRESENCE_PERIOD = SERVER_LIFE / 3
 
 logger = logging.getLogger(__name__)
@@ -242,6 +244,7 @@ class AuthServer:
             repeat("saying that auth is alive", PRESENCE_PERIOD, self._announce),
             repeat("remembering the time", CLOCK_PERIOD, partial(self._clock.store, backend)),
             repeat("writing refused joins into the audit log", LIMITS_PERIOD, self._limits.flush),
+            repeat("giving memory back", SPARE_MEMORY_PERIOD, give_back_spare_memory),
             *([repeat("asking for missing rights", LOOK_PERIOD, kubernetes.look_again)] if kubernetes else []),
         ]
 

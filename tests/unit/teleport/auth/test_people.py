@@ -7,6 +7,7 @@ from teleport.agent.identity import generate_keys
 from support.auth import ADMIN, AUTH_HOST_ID, HOST_ID, InProcessAuth, build_host, build_user, to_der
 from teleport.api import operations as ops
 from teleport.api import people as p
+from teleport.api.joined import generate_keys
 from teleport.api.messages import HeartbeatRequest
 from teleport.auth.access import Caller
 from teleport.auth.callers import identify

@@ -1,0 +1,1 @@
+"""Many streams over one connection: the protocol of reverse tunnels and of what the proxy forwards."""
