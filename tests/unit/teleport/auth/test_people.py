@@ -2,7 +2,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from teleport.agent.identity import generate_keys
 
 from support.auth import ADMIN, AUTH_HOST_ID, HOST_ID, InProcessAuth, build_host, build_user, to_der
 from teleport.api import operations as ops
