@@ -3,7 +3,7 @@
 import os
 import re
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
@@ -18,7 +18,7 @@ from teleport.api.trust import KnownAuthority, ServerTrust
 from teleport.lean_aiohttp import aiohttp
 from teleport.resources.address import Address
 from teleport.version import VERSION
-from teleport.web.tls import build_client_context
+from teleport.web.tls import ALPN, build_client_context
 
 MAX_ANSWER_BYTES = 32 * MAX_BODY_BYTES
 REQUEST_TIMEOUT = timedelta(seconds=30)
@@ -143,12 +143,18 @@ async def open_client(address: Address, trust: ServerTrust, *, version: str = VE
         yield Client(session, address, trust, version)
 
 
-def build_identity_context(identity: Identity) -> ssl.SSLContext:
-    """Return the TLS context of somebody who shows an identity and talks to nobody but its cluster."""
+def build_identity_context(identity: Identity, protocols: Sequence[str] = (ALPN,)) -> ssl.SSLContext:
+    """Return the TLS context of somebody who shows an identity and talks to nobody but its cluster.
+
+    Args:
+        identity: to show, and whose authorities are trusted.
+        protocols: what is spoken inside (ALPN).
+    """
     return build_client_context(
         ca_pems=identity.host_ca_certificates,
         certificate_pem_chain=identity.tls_certificate,
         private_key_pem=identity.tls_key,
+        protocols=protocols,
     )
 
 

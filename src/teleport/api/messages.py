@@ -229,6 +229,18 @@ class HeartbeatResponse(Model):
     trust_revision: str
 
 
+class EndedMembershipsRequest(Model):
+    """Ask which of these pods live no longer, to which memberships are bound."""
+
+    pod_uids: Annotated[tuple[Annotated[str, Field(max_length=128)], ...], Field(max_length=1000)]
+
+
+class EndedMembershipsResponse(Model):
+    """Those of them that nobody is bound to any more."""
+
+    pod_uids: tuple[str, ...]
+
+
 class ErrorBody(Model):
     """Why a request was refused."""
 

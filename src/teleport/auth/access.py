@@ -99,8 +99,18 @@ _BOT_GRANTS: dict[str, frozenset[Permission]] = {
 """Names of secret tokens are asked for only where one must end whose value is in no Secret any more."""
 _PRESETS = frozenset({ACCESS, EDITOR, AUDITOR})
 _SERVICE_GRANTS: dict[str, frozenset[Permission]] = {
-    SystemRole.PROXY: frozenset({("create", "login"), ("list", "app"), ("create", "app_session")}),
-    SystemRole.APP: frozenset({("read", "app_rules")}),
+    SystemRole.PROXY: frozenset(
+        {
+            ("create", "login"),
+            ("list", "app"),
+            ("read", "app_names"),
+            ("create", "app_launch"),
+            ("create", "app_session"),
+            ("list", "proxy"),
+            ("list", "membership"),
+        }
+    ),
+    SystemRole.APP: frozenset({("read", "app_rules"), ("create", "app_assertion")}),
 }
 """What a host may do beside, by the services that its certificate covers."""
 _GRANTS[CallerKind.ADMIN] = _GRANTS[EDITOR] | {("create", "user_certificate")}

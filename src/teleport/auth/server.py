@@ -353,6 +353,7 @@ class AuthServer:
             heartbeats=Heartbeats(presence=stores.presence, clock=self._clock),
             stores=stores,
             by_kind=by_kind,
+            pod_lives=self._pod_lives,
             people=self._people.table,
         )
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import ssl
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from datetime import timedelta
@@ -10,16 +11,17 @@ from functools import partial
 from teleport.api.host import Host
 from teleport.clock import Clock
 from teleport.config.settings import ProxySettings, Settings
-from teleport.errors import AccessDenied
+from teleport.errors import AccessDenied, Unavailable
 from teleport.pki.leaf import TrustSet
+from teleport.proxy.applications.parts import open_applications
 from teleport.proxy.archives import Archives
 from teleport.proxy.certificates import WebCertificates
 from teleport.proxy.discovery import offer_discovery
 from teleport.proxy.door_tls import DoorTls
-from teleport.proxy.offer import Offer
-from teleport.proxy.pages.applications import Nowhere
+from teleport.proxy.offer import Carrier, Offer
 from teleport.proxy.pages.parts import offer_pages
 from teleport.proxy.scripts import offer_scripts
+from teleport.proxy.tunnels.service import open_tunnels
 from teleport.resources.authority import AuthorityType
 from teleport.resources.role import SystemRole
 from teleport.web.call import Peer, RequestHead
@@ -57,6 +59,7 @@ class ProxyServer:
         self._clock = clock
         self._readiness = readiness
         self._metrics = metrics
+        self._tls: DoorTls | None = None
 
     async def run(self, host: Host) -> None:
         """Serve until cancelled.
@@ -72,7 +75,7 @@ class ProxyServer:
         async with AsyncExitStack() as stack:
             offers = await self._open_parts(host, stack)
             services = self._build_services(offers)
-            tls = DoorTls(
+            self._tls = tls = DoorTls(
                 protocols=[name for name in services if name is not None],
                 identity=host.identity(self.role),
                 trust=host.trust,
@@ -88,12 +91,20 @@ class ProxyServer:
                 group.create_task(certificates.follow(tls.replace_web, self._report))
                 group.create_task(self._follow_host(host, tls, listener))
 
-    async def _open_parts(self, host: Host, stack: AsyncExitStack) -> list[Offer]:  # noqa: ARG002 - for parts that end
+    async def _open_parts(self, host: Host, stack: AsyncExitStack) -> list[Offer]:
         """Return what each part answers; the stack ends the parts after the listener."""
+        tunnels = await stack.enter_async_context(
+            open_tunnels(host, context=self._get_host_context, metrics=self._metrics, clock=self._clock)
+        )
+        applications = await stack.enter_async_context(
+            open_applications(self._settings, client=host.client, find_tunnel=tunnels.registry.find, clock=self._clock)
+        )
         return [
+            tunnels.offer,
+            applications.offer(),
             offer_discovery(self._proxy, cluster_name=host.cluster_name, trust=lambda: host.trust),
             offer_scripts(Archives(self._proxy.dist_dir), public_addrs=self._proxy.public_addrs),
-            offer_pages(host.client, cluster_name=host.cluster_name, launcher=Nowhere()),
+            offer_pages(host.client, cluster_name=host.cluster_name, launcher=applications),
         ]
 
     def _build_services(self, offers: Sequence[Offer]) -> dict[str | None, Service]:
@@ -115,6 +126,7 @@ class ProxyServer:
         services: dict[str | None, Service] = {ALPN: http, None: http}
         for offer in offers:
             services.update(offer.protocols)
+            services.update({name: _Last(carrier, http) for name, carrier in offer.carriers.items()})
         return services
 
     def _build_listener(self, tls: DoorTls, services: dict[str | None, Service]) -> TlsListener:
@@ -148,6 +160,11 @@ class ProxyServer:
             return True
         return False
 
+    def _get_host_context(self) -> ssl.SSLContext:
+        if self._tls is None:
+            raise Unavailable("the proxy does not listen yet")
+        return self._tls.host_context()
+
     def _find_peer(self, head: RequestHead, peer: Peer) -> Peer:
         return resolve_peer(head, peer, trusted=self._proxy.trust_x_forwarded_for)
 
@@ -169,9 +186,29 @@ class _Http:
     def __init__(self, router: Router, services: Sequence[Service]) -> None:
         self._router = router
         self._services = services
+        self.ended = asyncio.Event()
 
     def connect(self, peer: Peer, on_closed: Callable[[], None]) -> asyncio.Protocol:
         return self._router.connect(peer, on_closed)
 
     async def shutdown(self, grace: timedelta) -> None:
-        await asyncio.gather(*(service.shutdown(grace) for service in (self._router, *self._services)))
+        try:
+            await asyncio.gather(*(service.shutdown(grace) for service in (self._router, *self._services)))
+        finally:
+            self.ended.set()
+
+
+class _Last:
+    """A carrier, which ends when HTTP has ended."""
+
+    def __init__(self, carrier: Carrier, http: _Http) -> None:
+        self._carrier = carrier
+        self._http = http
+
+    def connect(self, peer: Peer, on_closed: Callable[[], None]) -> asyncio.Protocol:
+        return self._carrier.connect(peer, on_closed)
+
+    async def shutdown(self, grace: timedelta) -> None:
+        self._carrier.announce_end()
+        await self._http.ended.wait()
+        await self._carrier.shutdown(grace)

@@ -72,8 +72,8 @@ def start(invocation: Invocation, /, *, debug: bool, **flags: Any) -> None:  # n
 
 
 def _choose_loop(settings: Settings) -> Callable[[], asyncio.AbstractEventLoop]:
-    """Serve thousands of connections on uvloop; an agent has few, and does without uvloop's three megabytes."""
-    if not (settings.auth.enabled or settings.is_proxy):
+    """Serve many connections on uvloop; an agent without applications does without uvloop's three megabytes."""
+    if not (settings.auth.enabled or settings.is_proxy or settings.applications):
         return asyncio.new_event_loop
     import uvloop  # noqa: PLC0415 - see above
 

@@ -7,7 +7,6 @@ from typing import Protocol
 
 from teleport.api.operations import APPS_LIST
 from teleport.api.people import AppInfo, AppsListRequest
-from teleport.errors import NotFound
 from teleport.proxy.pages.cookies import SESSION, build_removal
 from teleport.proxy.pages.destinations import build_launch_path, build_login_path
 from teleport.proxy.pages.forgery import build_form_token
@@ -30,26 +29,6 @@ class Launcher(Protocol):
     async def launch(self, *, session_id: str, host: str, query: Mapping[str, str], remote_addr: str) -> str:
         """Return where to send a browser that is to be let in."""
         ...
-
-
-class Nowhere:
-    """A proxy that forwards to no application."""
-
-    def locate(self, app: AppInfo) -> str:  # noqa: ARG002 - the protocol's
-        """Return nothing."""
-        return ""
-
-    def find_host_name(self, app: AppInfo) -> str:
-        """Return the host name that the application's agent says."""
-        return app.public_addr
-
-    async def launch(self, *, session_id: str, host: str, query: Mapping[str, str], remote_addr: str) -> str:  # noqa: ARG002
-        """Let nobody in.
-
-        Raises:
-            NotFound: always.
-        """
-        raise NotFound("there is no such application")
 
 
 @dataclass(frozen=True, slots=True)

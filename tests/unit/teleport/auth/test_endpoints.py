@@ -59,6 +59,7 @@ class Border:
                 "user": auth.people.users,
                 "role": auth.people.roles,
             },
+            pod_lives=auth.pod_lives,
             people=auth.people.table,
         )
         endpoints = Endpoints(
