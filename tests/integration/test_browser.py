@@ -10,6 +10,7 @@ from support.browser import Browser, find_browser_obstacle, open_browser
 from support.cluster import Agent, AuthServer
 from support.processes import Processes
 from support.proxy import Proxy
+from support.web_app import serve_page
 from support.web_visitor import PASSWORD, build_code
 from teleport.pki.totp import SKEW_STEPS
 from teleport.resources.strict_yaml import parse_documents
@@ -31,18 +32,20 @@ def _needs_a_browser() -> None:
 
 
 @pytest.fixture(scope="module")
-def proxy(auth: AuthServer, shared_processes: Processes, tmp_path_factory: pytest.TempPathFactory) -> Proxy:
+def proxy(auth: AuthServer, shared_processes: Processes, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
     """A proxy that all tests of this module share, and an agent that serves an application."""
     folder = tmp_path_factory.mktemp("shared")
     proxy = Proxy(shared_processes, folder / "front", auth, public_host=PROXY).start()
     auth.wait_for_record("front", "proxy")
-    agent = Agent(shared_processes, folder / "apps", auth.address, roles="app")
-    app = {"name": "grafana", "uri": "http://127.0.0.1:1", "description": "Dashboards", "labels": {"env": "dev"}}
-    config = agent.configure(app_service={"enabled": "yes", "apps": [app]})
-    token = auth.add_token("app", suggested_labels={"env": ["dev"]})
-    agent.start(f"--config={config}", f"--token={token}", f"--ca-pin={auth.get_pin()}").wait_until_ready()
     auth.tctl("create", stdin=ROLE)
-    return proxy
+    with serve_page() as port:
+        agent = Agent(shared_processes, folder / "apps", auth.address, roles="app")
+        app = {"name": "grafana", "uri": f"http://127.0.0.1:{port}", "description": "Dashboards"}
+        config = agent.configure(app_service={"enabled": "yes", "apps": [app | {"labels": {"env": "dev"}}]})
+        agent.process.environment["TELEPORT_TUNNEL_PUBLIC_ADDR"] = str(proxy.address)
+        token = auth.add_token("app", suggested_labels={"env": ["dev"]})
+        agent.start(f"--config={config}", f"--token={token}", f"--ca-pin={auth.get_pin()}").wait_until_ready()
+        yield proxy
 
 
 @pytest.fixture
@@ -80,6 +83,34 @@ def test_from_an_invitation_to_the_list_and_out_again_and_in(auth: AuthServer, p
     browser.fill(user="alice", password=PASSWORD, code=build_code(secret))
     browser.wait_for_path("/web/apps")
     browser.wait_for_text("grafana")
+
+
+def test_an_application_opens_with_its_websocket(auth: AuthServer, proxy: Proxy, browser: Browser) -> None:
+    accept(browser, add_user(auth, "dora"))
+    browser.press("main a.button")
+    browser.wait_for_text("heard hello")
+    assert browser.driver.current_url == f"https://grafana.{PROXY}:{proxy.address.port}/"
+
+
+def test_who_opens_an_application_first_signs_in_and_comes_back_to_the_same_page(
+    auth: AuthServer, proxy: Proxy, browser: Browser
+) -> None:
+    secret = accept(browser, add_user(auth, "erin"))
+    browser.press("header button")
+    browser.open(f"https://grafana.{PROXY}:{proxy.address.port}/d/1?a=b%20c&d=%2F")
+    browser.wait_for_path("/web/login")
+    browser.fill(user="erin", password=PASSWORD, code=build_code(secret))
+    browser.wait_for_text("heard hello")
+    assert browser.driver.current_url == f"https://grafana.{PROXY}:{proxy.address.port}/d/1?a=b%20c&d=%2F"
+
+
+def test_a_user_without_the_role_does_not_get_into_the_application_by_its_address(
+    auth: AuthServer, proxy: Proxy, browser: Browser
+) -> None:
+    accept(browser, add_user(auth, "frank", "prod-only"))
+    browser.open(f"https://grafana.{PROXY}:{proxy.address.port}/")
+    browser.wait_for_text("you may not open it")
+    assert browser.driver.current_url.startswith(f"https://{PROXY}:")
 
 
 def test_a_wrong_code_is_refused_and_the_name_is_still_there(auth: AuthServer, browser: Browser) -> None:
