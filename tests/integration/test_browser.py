@@ -138,3 +138,14 @@ def test_every_field_has_its_label_and_the_keyboard_is_enough(proxy: Proxy, brow
         assert field.accessible_name
     active = browser.driver.switch_to.active_element
     assert active.get_attribute("id") == "user"
+
+
+def test_pages_fit_a_phone(auth: AuthServer, proxy: Proxy, browser: Browser) -> None:
+    browser.driver.set_window_size(360, 740)
+    for url in (f"https://{PROXY}:{proxy.address.port}/web/login", add_user(auth, "grace"), None):
+        if url is None:
+            accept(browser, add_user(auth, "heidi"))
+        else:
+            browser.open(url)
+        excess = browser.driver.execute_script("return document.documentElement.scrollWidth - innerWidth")
+        assert excess <= 0

@@ -116,7 +116,7 @@ def _explain_internal_error(error: Exception) -> Refusal:
         # A foreign error's text may repeat what the caller sent, which may be a secret: only the place is logged.
         place = "".join(traceback.format_tb(error.__traceback__))
         _LOGGER.error("request %s failed: %s\n%s", request_id, type(error).__name__, place)
-    message = f"internal error; the auth server's log has more under {request_id}"
+    message = f"internal error; the server's log has more under {request_id}"
     return Refusal(HTTPStatus.INTERNAL_SERVER_ERROR, TeleportError.code, message)
 
 

@@ -10,9 +10,9 @@ INVITE = "/web/invite"
 RESET = "/web/reset"
 APPS = "/web/apps"
 LAUNCH = "/web/launch"
-_LAUNCH = re.compile(
-    LAUNCH + r"/[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}(?:\?[A-Za-z0-9._~!$&'()*+,;=:@/?%-]{0,1024})?",
-)
+MAX_ENCODED = 2048
+"""Characters of a way back as it stands in a form or a query: half of what either may have."""
+_LAUNCH = re.compile(LAUNCH + r"/[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}(?:\?[A-Za-z0-9._~!$&'()*+,;=:@/?%-]*)?")
 
 
 def find_destination(wish: str) -> str:
@@ -20,7 +20,7 @@ def find_destination(wish: str) -> str:
 
     No other address is gone to, so that no link to this site leads to another one.
     """
-    return wish if _LAUNCH.fullmatch(wish) else APPS
+    return wish if len(quote(wish, safe="")) <= MAX_ENCODED and _LAUNCH.fullmatch(wish) else APPS
 
 
 def build_login_path(target: str) -> str:

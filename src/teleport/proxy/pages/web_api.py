@@ -50,9 +50,7 @@ class WebApi:
             asked = SignIn.model_validate_json(call.body)
         except ValidationError:
             raise BadParameter('the body is {"user": "...", "password": "...", "code": "..."}') from None
-        request = LoginRequest(
-            user=asked.user, password=asked.password, code=asked.code, remote_addr=call.peer.remote_addr
-        )
+        request = LoginRequest(**asked.model_dump(), remote_addr=call.peer.remote_addr)
         session = await self._auth.call(LOGIN_WEB, request)
         told = session.model_dump(mode="json", include={"user", "roles", "expires"})
         return _build_reply(told, build_cookie(SESSION, session.session_id))
