@@ -96,7 +96,7 @@ class Invitations:
 def render_picture(uri: str) -> str:
     """Return the QR code of a URI as SVG: dark on light in any colour scheme, since cameras want it so.
 
-    A screen is not damaged, so that little correction is needed. To try all masks takes 10 ms, in which nobody is served.
+    A screen is not damaged, so that little correction is needed; to try all masks would hold everybody up for 10 ms.
     """
     code = segno.make_qr(uri, error="l", boost_error=False, mask=_MASK)
     return code.svg_inline(border=4, dark="#000", light="#fff", omitsize=True, svgclass="picture", lineclass=None)
