@@ -2,13 +2,43 @@
 
 import hashlib
 import hmac
+import secrets
+from collections.abc import Mapping
 
 from teleport.errors import AccessDenied
 from teleport.pki.base64url import encode_base64url
-from teleport.web.call import RequestHead
+from teleport.proxy.pages.cookies import FORM, build_cookie, read_secret
+from teleport.proxy.pages.forms import parse_form
+from teleport.web.call import Call, RequestHead
 
 _PURPOSE = b"teleport: token of a form, 1"
 _FOREIGN = "this came from another site, so nothing was done"
+
+
+def begin_form(head: RequestHead) -> tuple[str, tuple[tuple[str, str], ...]]:
+    """Return the token for a form that is shown to a browser, and the header that gives it a cookie if it has none."""
+    secret = read_secret(head, FORM)
+    if secret:
+        return build_form_token(secret), ()
+    secret = secrets.token_urlsafe(32)
+    return build_form_token(secret), (build_cookie(FORM, secret),)
+
+
+def accept_form(call: Call, fields: frozenset[str]) -> Mapping[str, str]:
+    """Return the values of a form that was shown to this browser.
+
+    Args:
+        call: with the form.
+        fields: its names, `token` among them.
+
+    Raises:
+        AccessDenied: it was sent by another page, or was shown to another browser.
+        BadParameter: it is malformed.
+    """
+    check_own_origin(call.head, is_form=True)
+    values = parse_form(call.body, fields)
+    check_form_token(read_secret(call.head, FORM), values["token"])
+    return values
 
 
 def check_own_origin(head: RequestHead, *, is_form: bool) -> None:

@@ -1,6 +1,5 @@
 """The pages behind the links of invitations and resets: a password is chosen, and a second factor added."""
 
-import secrets
 from http import HTTPStatus
 
 import segno
@@ -8,11 +7,10 @@ import segno
 from teleport.api.operations import INVITE_ACCEPT, INVITE_SHOW
 from teleport.api.people import InviteAcceptRequest, InviteShowRequest, InviteShowResponse
 from teleport.errors import AccessDenied, BadParameter, NotFound
-from teleport.proxy.pages.cookies import FORM, SESSION, build_cookie, read_secret
+from teleport.proxy.pages.cookies import SESSION, build_cookie
 from teleport.proxy.pages.destinations import APPS
 from teleport.proxy.pages.fields import build_request, read_code
-from teleport.proxy.pages.forgery import build_form_token, check_form_token, check_own_origin
-from teleport.proxy.pages.forms import parse_form
+from teleport.proxy.pages.forgery import accept_form, begin_form
 from teleport.proxy.pages.rendering import Pages, redirect
 from teleport.proxy.pages.visitors import Auth
 from teleport.web.call import Call, Reply
@@ -51,9 +49,7 @@ class Invitations:
             BadParameter: it is malformed.
             NotFound: the link is not good, or not any more.
         """
-        check_own_origin(call.head, is_form=True)
-        fields = parse_form(call.body, _FIELDS)
-        check_form_token(read_secret(call.head, FORM), fields["token"])
+        fields = accept_form(call, _FIELDS)
         if fields["password"] != fields["repeated"]:
             return self._render(call, await self._find(call), problem="the two passwords differ")
         try:
@@ -78,13 +74,12 @@ class Invitations:
             raise _build_refusal() from error
 
     def _render(self, call: Call, invite: InviteShowResponse, *, problem: str = "") -> Reply:
-        secret = read_secret(call.head, FORM)
-        headers = () if secret else (build_cookie(FORM, secret := secrets.token_urlsafe(32)),)
+        token, headers = begin_form(call.head)
         return self._pages.render(
             "invitation",
             status=HTTPStatus.BAD_REQUEST if problem else HTTPStatus.OK,
             headers=headers,
-            token=build_form_token(secret),
+            token=token,
             invite=invite,
             path=call.head.path,
             picture=render_picture(invite.otpauth_uri),

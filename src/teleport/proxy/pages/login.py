@@ -1,15 +1,14 @@
 """Signing in and out by the pages."""
 
-import secrets
 from http import HTTPStatus
 
 from teleport.api.operations import LOGIN_WEB, SESSION_END
 from teleport.api.people import LoginRequest, SessionRequest
 from teleport.errors import AccessDenied
-from teleport.proxy.pages.cookies import FORM, SESSION, build_cookie, build_removal, read_secret
+from teleport.proxy.pages.cookies import SESSION, build_cookie, build_removal, read_secret
 from teleport.proxy.pages.destinations import APPS, LOGIN, find_destination
 from teleport.proxy.pages.fields import build_request, read_code
-from teleport.proxy.pages.forgery import build_form_token, check_form_token, check_own_origin
+from teleport.proxy.pages.forgery import accept_form, begin_form, check_form_token, check_own_origin
 from teleport.proxy.pages.forms import parse_form
 from teleport.proxy.pages.rendering import Pages, redirect
 from teleport.proxy.pages.visitors import Auth, find_visitor
@@ -44,9 +43,7 @@ class Login:
             AccessDenied: the form is not from here.
             BadParameter: it is malformed.
         """
-        check_own_origin(call.head, is_form=True)
-        fields = parse_form(call.body, _FIELDS)
-        check_form_token(read_secret(call.head, FORM), fields["token"])
+        fields = accept_form(call, _FIELDS)
         destination = find_destination(fields["next"])
         request = build_request(
             LoginRequest,
@@ -76,13 +73,12 @@ class Login:
         return redirect(LOGIN, build_removal(SESSION))
 
     def _render(self, call: Call, destination: str, *, user: str = "", problem: str = "") -> Reply:
-        secret = read_secret(call.head, FORM)
-        headers = () if secret else (build_cookie(FORM, secret := secrets.token_urlsafe(32)),)
+        token, headers = begin_form(call.head)
         return self._pages.render(
             "login",
             status=HTTPStatus.FORBIDDEN if problem else HTTPStatus.OK,
             headers=headers,
-            token=build_form_token(secret),
+            token=token,
             next=destination,
             user=user,
             problem=problem,

@@ -120,6 +120,17 @@ async def test_another_site_signs_nobody_out_and_nobody_in(manners: dict[str, st
     assert len(stage.asked) == asked
 
 
+async def test_another_site_whose_request_brings_no_cookie_takes_none_away() -> None:
+    stage = await WebStage.start()
+    answer = await stage.visit().post("/web/logout", {"token": "x"}, sec_fetch_site="cross-site")
+    assert (answer.status, answer.cookies) == (403, {})
+
+
+async def test_who_signs_out_twice_is_signed_out() -> None:
+    stage = await WebStage.start()
+    assert (await stage.visit().post("/web/logout", {"token": "x"})).find("location") == "/web/login"
+
+
 async def test_a_form_that_was_made_for_another_browser_is_refused_before_auth_is_asked() -> None:
     stage, secret = await start_with_alice()
     page = await stage.visit().get("/web/login")
