@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from aiohttp import web
 
@@ -17,6 +17,7 @@ from support.auth import ADMIN, InProcessAuth, build_host
 from teleport.agent.apps.serving import serve_applications
 from teleport.api import operations as ops
 from teleport.api import people as p
+from teleport.api.client import Client
 from teleport.api.identity import Identity
 from teleport.api.messages import HeartbeatRequest, TrustBundle
 from teleport.api.operations import Operation
@@ -112,12 +113,8 @@ class Chain:
         """Open the proxy's side."""
         proxy = ProxySettings(public_addrs=(Address(PROXY_HOST, 443),), **proxy_settings)
         settings = Settings(nodename="front", data_dir=Path("/nonexistent"), proxy=proxy)
-        opening = open_applications(
-            settings,
-            client=self.client,
-            find_tunnel=self.tunnels.get,
-            clock=self.auth.clock,
-        )
+        client = cast("Client", self.client)
+        opening = open_applications(settings, client=client, find_tunnel=self.tunnels.get, clock=self.auth.clock)
         self.applications = await self._stack.enter_async_context(opening)
         await asyncio.sleep(0)  # the directory has begun to ask
         find_host = self.applications.offer().find_host
