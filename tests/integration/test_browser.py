@@ -16,6 +16,7 @@ from teleport.pki.totp import SKEW_STEPS
 from teleport.resources.strict_yaml import parse_documents
 
 PROXY = "proxy.example.com"
+DESCRIPTION = "Dashboards <script>document.body.textContent = 'taken'</script><img src=x onerror=alert(1)>"
 ROLE = """
 kind: role
 version: v7
@@ -40,7 +41,7 @@ def proxy(auth: AuthServer, shared_processes: Processes, tmp_path_factory: pytes
     auth.tctl("create", stdin=ROLE)
     with serve_page() as port:
         agent = Agent(shared_processes, folder / "apps", auth.address, roles="app")
-        app = {"name": "grafana", "uri": f"http://127.0.0.1:{port}", "description": "Dashboards"}
+        app = {"name": "grafana", "uri": f"http://127.0.0.1:{port}", "description": DESCRIPTION}
         config = agent.configure(app_service={"enabled": "yes", "apps": [app | {"labels": {"env": "dev"}}]})
         agent.process.environment["TELEPORT_TUNNEL_PUBLIC_ADDR"] = str(proxy.address)
         token = auth.add_token("app", suggested_labels={"env": ["dev"]})
@@ -75,7 +76,7 @@ def test_from_an_invitation_to_the_list_and_out_again_and_in(auth: AuthServer, p
     assert url.startswith(f"https://{PROXY}:{proxy.address.port}/web/invite/")
     secret = accept(browser, url)
     browser.wait_for_text("grafana")
-    assert "Dashboards" in browser.text
+    assert DESCRIPTION in browser.text  # hostile 63
     browser.press("header button")
     browser.wait_for_path("/web/login")
     browser.open(f"https://{PROXY}:{proxy.address.port}/web/apps")
