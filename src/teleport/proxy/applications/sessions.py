@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import OrderedDict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from teleport.api.client import Client
@@ -119,12 +119,11 @@ class AppSessions:
 
     def _keep_without_auth(self, session: AppSession | None) -> AppSession | None:
         """Return a session that goes on for a moment though auth does not answer."""
-        now = self._clock.now()
-        if session is None or now >= min(session.answer.expires, session.confirmed + LONGEST_WITHOUT_AUTH):
+        if session is None:
             return None
-        return AppSession(
-            session.app, session.answer, session.confirmed, fresh_until=min(now + REFUSED, session.answer.expires)
-        )
+        now = self._clock.now()
+        end = min(session.answer.expires, session.confirmed + LONGEST_WITHOUT_AUTH)
+        return replace(session, fresh_until=min(now + REFUSED, end)) if now < end else None
 
 
 def _forget(entry: _Entry, task: "asyncio.Task[AppSession]") -> None:
