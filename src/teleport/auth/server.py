@@ -2,11 +2,13 @@
 
 import logging
 import os
+import ssl
 from collections.abc import AsyncIterator, Collection, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from functools import partial
 
+from teleport.api.forwarding import FORWARD_ALPN
 from teleport.api.messages import JoinResponse, PublicKeys
 from teleport.auth.access import Caller
 from teleport.auth.addresses import build_names, find_local_host, find_outward_host
@@ -18,6 +20,7 @@ from teleport.auth.certificates import CertificateIssuing
 from teleport.auth.clock_guard import ClockGuard
 from teleport.auth.data_dir import load_host_id, load_seal_key, prepare_folder
 from teleport.auth.endpoints import Endpoints
+from teleport.auth.forwarded import ForwardedConnections
 from teleport.auth.handlers import Handlers
 from teleport.auth.join_limits import JoinLimits
 from teleport.auth.join_request import parse_keys
@@ -31,7 +34,6 @@ from teleport.auth.presence import Heartbeats
 from teleport.auth.resources import AuthorityResources, PresenceResources, ResourceStore, TokenResources
 from teleport.auth.roles import RoleTable
 from teleport.auth.server_identity import RENEWAL, ServerIdentity, store_admin_identity
-from teleport.auth.spare_memory import give_back_spare_memory
 from teleport.auth.stores import Stores, build_stores
 from teleport.auth.stores.authorities import PREFIX as AUTHORITIES
 from teleport.auth.stores.cluster import check_seal, decide_cluster_name
@@ -50,6 +52,7 @@ from teleport.resources.model import Metadata
 from teleport.resources.presence import SERVER_ROLES, Server, ServerSpec
 from teleport.resources.role import LOCAL_SERVICE_ROLES, SystemRole
 from teleport.version import VERSION
+from teleport.web.admissions import Admissions
 from teleport.web.call import Peer
 from teleport.web.limits import RateLimiter
 from teleport.web.listener import TlsListener
@@ -57,6 +60,7 @@ from teleport.web.metrics import Metrics
 from teleport.web.readiness import Readiness
 from teleport.web.router import Router
 from teleport.web.service import Service
+from teleport.web.spare_memory import give_back_spare_memory
 from teleport.web.tls import ALPN
 
 COMPONENT = "auth"
@@ -189,6 +193,11 @@ class AuthServer:
             passwords=PasswordKeeper(),
         )
         self._limits = JoinLimits(limits=settings.connection_limits, audit_log=self._audit, clock=clock)
+        self._admissions = Admissions(
+            metrics=metrics,
+            max_connections=settings.connection_limits.max_connections,
+            is_welcome=self._limits.is_heeded_by,
+        )
         services = self._build_services()
         self._identity = ServerIdentity(
             authority=authority,
@@ -256,7 +265,7 @@ class AuthServer:
         """Sign and trust by what is stored now, and cut the connections of those who are not trusted any more."""
         self._authority.replace(await self._stores.authorities.load())
         await self._renew_identities()
-        self._listener.close_where(lambda peer: self._identify(peer) is None)
+        self._admissions.close_where(lambda peer: self._identify(peer) is None)
 
     def _cut_members_of_pod(self, pod_uid: str) -> None:
         def is_member(peer: Peer) -> bool:
@@ -265,7 +274,7 @@ class AuthServer:
             caller = self._identify(peer)
             return caller is not None and caller.pod_uid == pod_uid
 
-        self._listener.close_where(is_member)
+        self._admissions.close_where(is_member)
 
     def _identify(self, peer: Peer) -> Caller | None:
         """Return who is connected, or None if the certificate is not trusted any more."""
@@ -312,7 +321,18 @@ class AuthServer:
             clock=self._clock,
             body_timeout=self._settings.connection_limits.request_timeout,
         )
-        return {ALPN: router}
+        forwarded = ForwardedConnections(
+            identify=self._identify,
+            check_pod=self._pod_lives.check,
+            admissions=self._admissions,
+            context=self._find_context,
+            services={ALPN: router},
+            handshake_timeout=self._settings.connection_limits.handshake_timeout,
+        )
+        return {ALPN: router, FORWARD_ALPN: forwarded}
+
+    def _find_context(self) -> ssl.SSLContext:
+        return self._identity.context()
 
     def _build_listener(self, services: Mapping[str | None, Service]) -> TlsListener:
         limits = self._settings.connection_limits
@@ -321,10 +341,8 @@ class AuthServer:
             port=self._settings.auth.listen_addr.port,
             context=self._identity.context,
             services=services,
-            metrics=self._metrics,
-            max_connections=limits.max_connections,
+            admissions=self._admissions,
             handshake_timeout=limits.handshake_timeout,
-            is_welcome=self._limits.is_heeded_by,
         )
 
     def _build_handlers(self) -> Handlers:

@@ -133,6 +133,8 @@ class ProxySettings:
     """The one public port: web, API, joining and tunnels."""
     public_addrs: tuple[Address, ...] = ()
     """By which people and agents reach the proxy, maybe through a load balancer."""
+    tunnel_public_addrs: tuple[Address, ...] = ()
+    """Where tunnels lead to, if that is another address; the first one is told."""
     keypairs: tuple[KeyPairFiles, ...] = ()
     """What browsers are shown, chosen by the name that they ask for; without any, a certificate made here."""
     keypairs_reload_interval: timedelta = timedelta(minutes=1)
@@ -207,7 +209,9 @@ class Settings:
     join_params: JoinParams | None = None
     ca_pins: tuple[str, ...] = ()
     insecure_skip_ca_pin: bool = False
-    """Trust whoever answers at `auth_server`; for laboratories."""
+    """Trust whoever answers as auth; for laboratories."""
+    is_insecure: bool = False
+    """Do not look at the web certificate of `proxy_server`; for laboratories."""
     skip_version_check: bool = False
     connection_limits: ConnectionLimits = field(default_factory=ConnectionLimits)
     storage: StorageSettings = field(default_factory=StorageSettings)

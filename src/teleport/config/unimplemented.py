@@ -148,7 +148,6 @@ IGNORED: Mapping[str, frozenset[str]] = {
             "proxy_group_id",
             "ssh_public_addr",
             "tunnel_listen_addr",
-            "tunnel_public_addr",
             "ui",
         }
     ),

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import cast
 
+from teleport.api.channel import describe_cause
 from teleport.api.client import build_identity_context
-from teleport.api.direct import describe_cause
 from teleport.api.identity import Identity
 from teleport.api.trust import SERVER_NAME
 from teleport.api.tunnels import CONNECT_TUNNEL_PATH, TUNNEL_ALPN

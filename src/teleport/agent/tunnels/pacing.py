@@ -6,7 +6,7 @@ from datetime import timedelta
 STEP = timedelta(seconds=1)
 LONGEST = timedelta(seconds=8)
 """The waits grow by a second, up to eight: the original's."""
-SPREAD = timedelta(seconds=8)
+SPREAD = timedelta(seconds=10)
 """All agents lose a proxy at the same moment, and come back within so long."""
 SPREAD_OF_NEWS = timedelta(seconds=3)
 """The same where all of them hear of a new proxy, which costs the others nothing."""
@@ -55,7 +55,7 @@ class Pacing:
         Args:
             wanted: how many proxies there are.
         """
-        return self._repeats >= PATIENCE * wanted
+        return self._repeats >= PATIENCE * max(wanted, 1)
 
     @property
     def repeats(self) -> int:

@@ -61,11 +61,11 @@ def choose_place(settings: Settings, environment: Mapping[str, str]) -> Place | 
     told = environment.get(ADDRESS_VARIABLE, "")
     if told:
         try:
-            return Place(parse_address(told, 443), is_told=True, is_insecure=settings.insecure_skip_ca_pin)
+            return Place(parse_address(told, 443), is_told=True, is_insecure=settings.is_insecure)
         except BadParameter as error:
             raise BadParameter(f"{ADDRESS_VARIABLE}: {error.message}") from error
     if settings.proxy_server is not None:
-        return Place(settings.proxy_server, is_told=False, is_insecure=settings.insecure_skip_ca_pin)
+        return Place(settings.proxy_server, is_told=False, is_insecure=settings.is_insecure)
     if settings.is_proxy:
         here = Address("127.0.0.1", settings.proxy.web_listen_addr.port)
         return Place(here, is_told=True, is_insecure=False)

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import random
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -54,6 +54,7 @@ class TunnelPool:
         report: told None when there is a tunnel to every proxy, and otherwise what is wrong; only when that changes.
         clock: the present.
         chance: draws what agents differ by.
+        resolve: returns the hosts behind an address.
     """
 
     def __init__(
@@ -65,6 +66,7 @@ class TunnelPool:
         report: Callable[[str | None], None],
         clock: Clock,
         chance: random.Random,
+        resolve: Callable[[Address], Awaitable[list[str]]] = resolve,
     ) -> None:
         self._address = address
         self._build_dialer = build_dialer
@@ -75,6 +77,7 @@ class TunnelPool:
         self._pacing = Pacing(chance)
         self._endpoints = Endpoints(chance)
         self._chance = chance
+        self._resolve = resolve
         self._process = secrets.token_hex(16)
         self._dialers: dict[Address, Dialer] = {}
         self._tunnels: set[_Tunnel] = set()
@@ -121,7 +124,7 @@ class TunnelPool:
         """Dial once, and choose the pause before the next time by what came of it."""
         try:
             address = await self._address.get()
-            host = self._endpoints.choose(await resolve(address))
+            host = self._endpoints.choose(await self._resolve(address))
             dialer = self._dialers.setdefault(address, self._build_dialer(address))
             await self._try(dialer, host, address.port)
         except TeleportError as error:

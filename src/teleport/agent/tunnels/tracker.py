@@ -32,6 +32,8 @@ class Tracker:
         """Proxies that have said goodbye, and until when mentions of them count for nothing."""
         self._shunned: dict[str, float] = {}
         """Proxies that are not dialled for, and until when."""
+        self._latest: frozenset[str] = frozenset()
+        """Who was there by the last word of any proxy."""
 
     @property
     def claimed(self) -> frozenset[str]:
@@ -62,6 +64,7 @@ class Tracker:
 
     def mention(self, proxies: Collection[str], now: float) -> None:
         """Take note of who is there, as a proxy says."""
+        self._latest = frozenset(proxies)
         self._drop_what_is_over(now)
         for proxy in proxies:
             claim = self._claims.get(proxy)
@@ -93,10 +96,13 @@ class Tracker:
 
     def find_next_change(self) -> float | None:
         """Return when `needs_dial` may change by itself, or None."""
-        return min(self._shunned.values(), default=None)
+        return min((*self._shunned.values(), *self._disregarded.values()), default=None)
 
     def _drop_what_is_over(self, now: float) -> None:
         oldest = now - FORGET_AFTER.total_seconds()
         self._mentioned = {proxy: at for proxy, at in self._mentioned.items() if at >= oldest}
-        self._disregarded = {proxy: until for proxy, until in self._disregarded.items() if until > now}
+        for proxy in [proxy for proxy, until in self._disregarded.items() if until <= now]:
+            del self._disregarded[proxy]
+            if proxy in self._latest:
+                self._mentioned[proxy] = now  # it is back, as somebody has said meanwhile
         self._shunned = {proxy: until for proxy, until in self._shunned.items() if until > now}

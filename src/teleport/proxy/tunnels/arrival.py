@@ -8,7 +8,7 @@ from typing import Any, Protocol, cast
 from teleport.api.tunnels import GoodbyeReason, parse_control_preface, render_goodbye
 from teleport.errors import AccessDenied
 from teleport.pki.leaf import LeafIdentity, LeafKind, parse_leaf
-from teleport.proxy.tunnels.registry import Tunnel
+from teleport.proxy.tunnels.registry import Key, Tunnel
 from teleport.resources.role import LOCAL_SERVICE_ROLES, SystemRole
 from teleport.tunnel.preface import PrefaceProtocol
 from teleport.tunnel.session import Session
@@ -43,7 +43,7 @@ def check_agent(certificate_der: bytes | None, cluster_name: str) -> LeafIdentit
 class Desk(Protocol):
     """Takes tunnels in."""
 
-    def let_in(self, leaf: LeafIdentity, remote_addr: str) -> None:
+    def let_in(self, key: Key, remote_addr: str) -> None:
         """Count a connection that has not opened its control stream yet.
 
         Raises:
@@ -51,7 +51,7 @@ class Desk(Protocol):
         """
         ...
 
-    def let_out(self, leaf: LeafIdentity) -> None:
+    def let_out(self, key: Key) -> None:
         """Count such a connection no longer."""
         ...
 
@@ -74,16 +74,13 @@ class Arrival(asyncio.Protocol):
         on_closed: is called once, when the connection is gone.
     """
 
+    __slots__ = ("_cluster_name", "_desk", "_on_closed", "_remote_addr")
+
     def __init__(self, desk: Desk, *, cluster_name: str, remote_addr: str, on_closed: Callable[[], None]) -> None:
         self._desk = desk
         self._cluster_name = cluster_name
         self._remote_addr = remote_addr
         self._on_closed = on_closed
-        self._certificate = b""
-        self._leaf: LeafIdentity | None = None
-        self._session: Session | None = None
-        self._tunnel: Tunnel | None = None
-        self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Look at the certificate, and begin a session."""
@@ -91,22 +88,63 @@ class Arrival(asyncio.Protocol):
         certificate = transport.get_extra_info("ssl_object").getpeercert(binary_form=True)
         try:
             leaf = check_agent(certificate, self._cluster_name)
-            self._desk.let_in(leaf, self._remote_addr)
+            guest = Guest(self._desk, leaf, certificate, remote_addr=self._remote_addr, on_closed=self._on_closed)
         except AccessDenied as error:
             logger.debug("a tunnel from %s is refused: %s", self._remote_addr, error.message)
             connection.abort()
             return
-        self._certificate, self._leaf = certificate, leaf
-        self._session = session = Session(
-            is_dialer=False, accept=lambda _: PrefaceProtocol(self._choose), on_closed=self._close
-        )
-        self._timer = asyncio.get_running_loop().call_later(SILENT_SECONDS, session.abort)
-        connection.set_protocol(session)
-        session.connection_made(connection)
+        connection.set_protocol(guest.session)
+        guest.session.connection_made(connection)
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         """Be done with a connection that was refused."""
         self._on_closed()
+
+
+class Guest:
+    """A connection whose agent is known, and which has to open its control stream in time to be a tunnel.
+
+    Args:
+        desk: takes the tunnel in.
+        leaf: who the agent is.
+        certificate_der: the same as the agent has shown it.
+        remote_addr: where the agent is.
+        on_closed: is called once, when the connection is gone.
+
+    Raises:
+        AccessDenied: the desk lets nobody in.
+    """
+
+    __slots__ = ("_control", "_desk", "_on_closed", "_timer", "_tunnel", "session")
+
+    def __init__(
+        self,
+        desk: Desk,
+        leaf: LeafIdentity,
+        certificate_der: bytes,
+        *,
+        remote_addr: str,
+        on_closed: Callable[[], None],
+    ) -> None:
+        self._desk = desk
+        self._on_closed = on_closed
+        self.session = Session(is_dialer=False, accept=self._accept, on_closed=self._close)
+        self._control = ControlStream(self._begin, self.session.abort)
+        self._tunnel = Tunnel(
+            session=self.session,
+            control=self._control,
+            host_id=leaf.name,
+            role=SystemRole(leaf.roles[0]),
+            pod_uid=leaf.pod_uid,
+            certificate_der=certificate_der,
+            remote_addr=remote_addr,
+        )
+        desk.let_in(self._tunnel.key, remote_addr)
+        loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = loop.call_later(SILENT_SECONDS, self.session.abort)
+
+    def _accept(self, _: Stream) -> asyncio.Protocol:
+        return PrefaceProtocol(self._choose)
 
     def _choose(self, preface: dict[str, Any], _: Stream) -> asyncio.Protocol:
         """Begin with the control stream, which there is one of.
@@ -116,28 +154,25 @@ class Arrival(asyncio.Protocol):
             AccessDenied: there is a control stream already.
         """
         process = parse_control_preface(preface)
-        if self._tunnel is not None or self._session is None or self._leaf is None:
+        if self._timer is None:
             raise AccessDenied("a tunnel has one control stream")
         self._stop_waiting()
-        control = ControlStream(self._begin, self._session.abort)
-        self._tunnel = Tunnel(self._session, control, self._leaf, self._certificate, self._remote_addr, process)
-        return control
+        self._tunnel.process = process
+        return self._control
 
     def _begin(self) -> None:
-        if self._tunnel is not None:
-            self._desk.add(self._tunnel)
+        self._desk.add(self._tunnel)
 
     def _close(self) -> None:
         self._stop_waiting()
-        if self._tunnel is not None:
-            self._desk.remove(self._tunnel)
+        self._desk.remove(self._tunnel)
         self._on_closed()
 
     def _stop_waiting(self) -> None:
-        if self._timer is not None and self._leaf is not None:
+        if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-            self._desk.let_out(self._leaf)
+            self._desk.let_out(self._tunnel.key)
 
 
 class ControlStream(asyncio.Protocol):

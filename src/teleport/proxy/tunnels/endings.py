@@ -49,12 +49,12 @@ class Endings:
                 logger.debug("auth does not say which memberships have ended: %s", error.message)
 
     async def _look_at_lives(self) -> None:
-        uids = sorted({tunnel.leaf.pod_uid for tunnel in self._registry} - {""})
+        uids = sorted({tunnel.pod_uid for tunnel in self._registry} - {""})
         for start in range(0, len(uids), ASKED_AT_ONCE):
             request = EndedMembershipsRequest(pod_uids=tuple(uids[start : start + ASKED_AT_ONCE]))
             ended = frozenset((await self._host.client.call(ENDED_MEMBERSHIPS, request)).pod_uids)
             for tunnel in self._registry:
-                if tunnel.leaf.pod_uid in ended:
+                if tunnel.pod_uid in ended:
                     _cut(tunnel, "the pod to which its membership was bound has ended")
 
     async def _follow_trust(self) -> None:
@@ -70,5 +70,5 @@ class Endings:
 
 
 def _cut(tunnel: Tunnel, reason: str) -> None:
-    logger.warning("the tunnel of host %s at %s is cut: %s", tunnel.leaf.name, tunnel.remote_addr, reason)
+    logger.warning("the tunnel of host %s at %s is cut: %s", tunnel.host_id, tunnel.remote_addr, reason)
     tunnel.session.abort()

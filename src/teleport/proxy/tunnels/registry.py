@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from teleport.api.tunnels import GoodbyeReason
-from teleport.pki.leaf import LeafIdentity
 from teleport.resources.role import SystemRole
 from teleport.tunnel.session import Session
 from teleport.web.metrics import Metrics
@@ -28,30 +27,34 @@ class Control(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Tunnel:
     """A tunnel that has said for whom it is.
 
     Args:
         session: carries streams.
         control: tells the agent things.
-        leaf: the certificate that the agent has shown.
-        certificate_der: the same.
+        host_id: of the agent.
+        role: which of its services it leads to.
+        pod_uid: the pod to whose life its membership is bound, if it is bound to one.
+        certificate_der: what the agent has shown.
         remote_addr: where the agent is.
         process: which process of those with this identity.
     """
 
     session: Session
     control: Control
-    leaf: LeafIdentity
+    host_id: str
+    role: SystemRole
+    pod_uid: str
     certificate_der: bytes
     remote_addr: str
-    process: str
+    process: str = ""
 
     @property
     def key(self) -> Key:
         """Return whom it leads to."""
-        return self.leaf.name, SystemRole(self.leaf.roles[0])
+        return self.host_id, self.role
 
 
 class TunnelRegistry:

@@ -12,12 +12,11 @@ from teleport.api.host import Host
 from teleport.api.tunnels import CONNECT_TUNNEL_PATH, TUNNEL_ALPN, GoodbyeReason
 from teleport.clock import Clock
 from teleport.errors import AccessDenied
-from teleport.pki.leaf import LeafIdentity
 from teleport.proxy.offer import Offer, with_and_without_version
 from teleport.proxy.tunnels.arrival import Arrival
 from teleport.proxy.tunnels.endings import Endings
 from teleport.proxy.tunnels.gossip import Gossip
-from teleport.proxy.tunnels.registry import Tunnel, TunnelRegistry
+from teleport.proxy.tunnels.registry import Key, Tunnel, TunnelRegistry
 from teleport.tunnel.inner_tls import InnerTls
 from teleport.tunnel.upgraded import UpgradedWebSocket
 from teleport.web.call import Peer, RequestHead, Upgrade
@@ -54,7 +53,7 @@ class Tunnels:
         self._gossip = gossip
         self._cluster_name = cluster_name
         self._context = context
-        self._arrivals: Counter[tuple[str, str]] = Counter()
+        self._arrivals: Counter[Key] = Counter()
         self._replaced: set[asyncio.Task[None]] = set()
         self._is_ending = False
 
@@ -72,25 +71,27 @@ class Tunnels:
         """Return the protocol of a WebSocket with TLS inside, which tells who the agent is."""
         return _Through(self._context(), lambda: self.connect(peer, _nobody), on_closed)
 
-    def let_in(self, leaf: LeafIdentity, remote_addr: str) -> None:
+    def let_in(self, key: Key, remote_addr: str) -> None:
         """Count a connection that has not opened its control stream yet.
+
+        Args:
+            key: to whom it will lead.
+            remote_addr: where it comes from.
 
         Raises:
             AccessDenied: there are too many, or the proxy is about to end.
         """
-        key = leaf.name, leaf.roles[0]
         if self._is_ending:
             raise AccessDenied("the proxy takes no tunnels any more")
         if len(self.registry) + self._arrivals.total() >= MAX_TUNNELS:
-            logger.warning("the tunnel of host %s at %s is one too many", leaf.name, remote_addr)
+            logger.warning("the tunnel of host %s at %s is one too many", key[0], remote_addr)
             raise AccessDenied(f"there are {MAX_TUNNELS} tunnels, which is the limit")
         if self._arrivals[key] >= MAX_ARRIVALS:
-            raise AccessDenied(f"host {leaf.name} opens tunnels and says nothing")
+            raise AccessDenied(f"host {key[0]} opens tunnels and says nothing")
         self._arrivals[key] += 1
 
-    def let_out(self, leaf: LeafIdentity) -> None:
+    def let_out(self, key: Key) -> None:
         """Count such a connection no longer."""
-        key = leaf.name, leaf.roles[0]
         self._arrivals[key] -= 1
         if not self._arrivals[key]:
             del self._arrivals[key]

@@ -36,6 +36,7 @@ OTHER_KINDS = (
     "user_certificate",
     "presence",
     "token_use",
+    "membership",
     "trust_bundle",
     "login",
     "app",
@@ -81,7 +82,8 @@ GOLDEN = {
     | set(product(("create", "update", "read", "read_secrets", "list", "delete"), ("token",)))
     | {("list", "token_use")},
     "host": HOST,
-    "proxy": HOST | {("create", "login"), ("list", "app"), ("create", "app_session")},
+    "proxy": HOST
+    | {("create", "login"), ("list", "app"), ("create", "app_session"), ("list", "proxy"), ("list", "membership")},
     "app": HOST | {("read", "app_rules")},
     "access": ACCESS,
     "user-named-proxy": set(),

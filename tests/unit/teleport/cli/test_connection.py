@@ -13,6 +13,7 @@ from support.fake_cluster import NOW, SSH_KEY
 from teleport.api.identity import Identity, render_identity_file
 from teleport.api.messages import Empty
 from teleport.api.operations import PING
+from teleport.api.way import ThroughProxy
 from teleport.cli.connection import ADMIN_IDENTITY, Target, find_cluster, open_admin_client
 from teleport.cli.flags import ClusterFlags
 from teleport.errors import AccessDenied, BadParameter, ConnectionFailed, NotFound
@@ -72,8 +73,17 @@ def test_an_identity_file_goes_before_everything_else(host: Host) -> None:
     path = host.folder / "me.identity"
     path.write_text(build_identity_text())
     target = host.find(ClusterFlags(identity=str(path), auth_server="auth.example.com"))
-    assert target.address == Address("auth.example.com", 3025)
+    assert target.way == Address("auth.example.com", 3025)
     assert not target.is_local
+
+
+def test_a_proxy_leads_to_the_cluster_as_well(host: Host) -> None:
+    path = host.folder / "me.identity"
+    path.write_text(build_identity_text())
+    target = host.find(ClusterFlags(identity=str(path), proxy="proxy.example.com", insecure=True))
+    assert target.way == ThroughProxy(Address("proxy.example.com", 3080), is_insecure=True)
+    with pytest.raises(BadParameter, match="exclude each other"):
+        host.find(ClusterFlags(identity=str(path), proxy="proxy.example.com", auth_server="auth.example.com"))
 
 
 def test_an_identity_file_needs_an_address(host: Host) -> None:
@@ -99,7 +109,7 @@ def test_the_auth_server_of_this_host_is_found_by_its_configuration(
 ) -> None:
     host.configure(f"{{enabled: yes, listen_addr: {listening}}}")
     host.start_auth()
-    assert host.find(ClusterFlags()).address == dialled
+    assert host.find(ClusterFlags()).way == dialled
     assert host.find(ClusterFlags(config=str(host.config))).is_local
 
 
@@ -112,7 +122,7 @@ def test_the_environment_names_a_configuration(host: Host, tmp_path: Path) -> No
 
 def test_without_a_configuration_the_default_directory_is_looked_at(host: Host) -> None:
     host.start_auth()
-    assert host.find(ClusterFlags()).address == Address("127.0.0.1", 3025)
+    assert host.find(ClusterFlags()).way == Address("127.0.0.1", 3025)
 
 
 def test_a_configuration_that_was_named_must_exist(host: Host) -> None:
@@ -125,13 +135,13 @@ def test_an_empty_name_hides_the_configuration(host: Host, flag: str | None, var
     host.configure("{enabled: yes}")
     host.start_auth()
     environ = {} if variable is None else {"TELEPORT_CONFIG_FILE": variable}
-    with pytest.raises(NotFound, match="give --auth-server"):
+    with pytest.raises(NotFound, match="give --proxy=HOST:443 or --auth-server"):
         host.find(ClusterFlags(config=flag), **environ)
 
 
 def test_a_configuration_without_auth_says_what_to_do(host: Host) -> None:
     host.configure("{enabled: no}")
-    with pytest.raises(NotFound, match="give --auth-server"):
+    with pytest.raises(NotFound, match="give --proxy=HOST:443 or --auth-server"):
         host.find(ClusterFlags())
 
 
