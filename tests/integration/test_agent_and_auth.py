@@ -57,7 +57,7 @@ async def test_an_agent_at_rest_notices_that_auth_is_gone_and_back_with_new_trus
     readiness = Readiness(clock)
     life = asyncio.create_task(
         agent_server.Agent(
-            settings, address=auth.address, joiner=joiner, states=states, readiness=readiness, clock=SystemClock()
+            settings, way=auth.address, joiner=joiner, states=states, readiness=readiness, clock=SystemClock()
         ).run()
     )
 

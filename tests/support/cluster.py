@@ -194,6 +194,8 @@ class Agent:
     roles: str = "node"
     runner: Sequence[str] = ()
     """What runs it, where it is not run as it is."""
+    proxy: str = ""
+    """The public address through which it reaches auth, where it does not do so directly."""
     process: Process = field(init=False)
 
     def __post_init__(self) -> None:
@@ -242,7 +244,7 @@ class Agent:
             "teleport",
             "start",
             f"--roles={self.roles}",
-            f"--auth-server={self.auth_server}",
+            f"--proxy={self.proxy}" if self.proxy else f"--auth-server={self.auth_server}",
             f"--nodename={self.name}",
             f"--data-dir={self.data_dir}",
             f"--diag-addr={self.process.diag}",

@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 from support.tls_certificates import Leaf, ThrowawayAuthority
 from teleport.clock import SystemClock
 from teleport.errors import JoinRefused
+from teleport.web.admissions import Admissions
 from teleport.web.call import Call, Reply, Route
 from teleport.web.limits import RateLimiter
 from teleport.web.listener import TlsListener
@@ -87,6 +88,7 @@ class WebServer:
     operations: Operations
     registry: CollectorRegistry
     listener: TlsListener
+    admissions: Admissions
 
     def count(self, sample: str, **labels: str) -> float:
         """Return the present value of a metric."""
@@ -204,17 +206,16 @@ async def run_web_server(
         anonymous_idle=anonymous_idle,
         authenticated_idle=authenticated_idle,
     )
+    admissions = Admissions(metrics=Metrics(registry), max_connections=max_connections, is_welcome=is_welcome)
     listener = TlsListener(
         host="127.0.0.1",
         port=0,
         context=lambda: server.context,
         services={ALPN: router},
-        metrics=Metrics(registry),
-        max_connections=max_connections,
+        admissions=admissions,
         handshake_timeout=handshake_timeout,
-        is_welcome=is_welcome,
     )
-    server = WebServer(authority, build_context(authority, [authority]), operations, registry, listener)
+    server = WebServer(authority, build_context(authority, [authority]), operations, registry, listener, admissions)
     await listener.start()
     try:
         yield server

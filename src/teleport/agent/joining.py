@@ -10,11 +10,11 @@ from teleport.api.joined import Keys
 from teleport.api.messages import Empty, JoinRequest, JoinResponse, TrustResponse
 from teleport.api.operations import JOIN, TRUST
 from teleport.api.trust import KnownAuthority, PinnedConnection, ServerTrust
+from teleport.api.way import ThroughProxy, Way
 from teleport.clock import Clock
 from teleport.config.settings import JoinParams, Settings
 from teleport.errors import BadParameter, ConnectionFailed, JoinRefused, TeleportError, TrustError, VersionRefused
 from teleport.join.method import JoinMethod
-from teleport.resources.address import Address
 from teleport.resources.role import SystemRole
 from teleport.version import VERSION, explain_version_gap, parse_major
 from teleport.web.tls import build_client_context
@@ -39,21 +39,19 @@ class Joiner(Protocol):
 
 
 class NetworkJoiner:
-    """Joins at an auth server with what the configuration says.
+    """Joins at an auth server, or through a proxy, with what the configuration says.
 
     Args:
         settings: of the process.
-        address: of the auth server.
+        way: how auth is reached.
         params: which token, and by which method.
         method: makes the proof, anew for each attempt, and knows what to look at after a refusal.
         clock: the present.
     """
 
-    def __init__(
-        self, *, settings: Settings, address: Address, params: JoinParams, method: JoinMethod, clock: Clock
-    ) -> None:
+    def __init__(self, *, settings: Settings, way: Way, params: JoinParams, method: JoinMethod, clock: Clock) -> None:
         self._settings = settings
-        self._address = address
+        self._way = way
         self._params = params
         self._method = method
         self._clock = clock
@@ -67,8 +65,8 @@ class NetworkJoiner:
             JoinRefused: auth does not admit this process.
             ConnectionFailed, Unavailable, LimitExceeded: trying again may help.
         """
-        trust = _trust_of(known) if known is not None else choose_trust(self._settings)
-        async with open_client(self._address, trust, version=choose_version(self._settings)) as client:
+        trust = _trust_of(known) if known is not None else choose_trust(self._settings, self._way)
+        async with open_client(self._way, trust, version=choose_version(self._settings)) as client:
             return await self._join(client, trust, keys)
 
     async def _join(self, client: Client, trust: ServerTrust, keys: Keys) -> JoinResponse:
@@ -113,8 +111,15 @@ def _trust_of(known: Identity) -> ServerTrust:
     return KnownAuthority(build_identity_context(known))
 
 
-def choose_trust(settings: Settings) -> ServerTrust:
-    """Return how the auth server is recognised at the first contact: by pins, by a CA file, or not at all if told so.
+def choose_trust(settings: Settings, way: Way) -> ServerTrust:
+    """Return how auth is recognised at the first contact: by pins, by a CA file, or by the proxy that leads there.
+
+    A proxy that proved by its web certificate that it is the one that was named is believed where nothing else is
+    given, as in the original: whoever can speak in its name could then pretend to be auth.
+
+    Args:
+        settings: of the process.
+        way: how auth is reached.
 
     Raises:
         TrustError: nothing says which server is the right one.
@@ -127,6 +132,14 @@ def choose_trust(settings: Settings) -> ServerTrust:
     certificates = _read_ca_file(ca_file)
     if certificates is not None:
         return KnownAuthority(build_client_context(ca_pems=[certificates]))
+    if isinstance(way, ThroughProxy) and not way.may_be_auth:
+        if way.is_insecure:
+            logger.warning(
+                "INSECURE: neither proxy %s nor auth behind it is verified, and whoever answers gets the join token: "
+                "set teleport.ca_pin (or --ca-pin), or leave out --insecure",
+                way,
+            )
+        return PinnedConnection(())
     raise TrustError(
         "nothing says which auth server is the right one, so the token is not sent: set teleport.ca_pin (or --ca-pin) "
         f"to what `tctl status` shows, or put the CA certificate into {ca_file}"

@@ -19,6 +19,7 @@ from teleport.api.client import Client, open_client
 from teleport.api.host import Host, Runner
 from teleport.api.joined import Joined, Keys, build_joined, generate_keys
 from teleport.api.messages import Document
+from teleport.api.way import Way
 from teleport.clock import Clock
 from teleport.config.settings import Settings
 from teleport.errors import (
@@ -33,7 +34,6 @@ from teleport.errors import (
     VersionRefused,
 )
 from teleport.pki.leaf import parse_leaf
-from teleport.resources.address import Address
 from teleport.resources.role import SystemRole
 from teleport.web.readiness import Readiness
 
@@ -54,7 +54,7 @@ class Agent:
 
     Args:
         settings: of the process.
-        address: where auth is.
+        way: how auth is reached.
         joiner: how to join; None where only an identity from before can help.
         states: what is remembered over a restart.
         readiness: told how the process and each service fare.
@@ -66,7 +66,7 @@ class Agent:
         self,
         settings: Settings,
         *,
-        address: Address,
+        way: Way,
         joiner: Joiner | None,
         states: StateStore,
         readiness: Readiness,
@@ -74,7 +74,7 @@ class Agent:
         runners: Sequence[Runner] = (),
     ) -> None:
         self._settings = settings
-        self._address = address
+        self._way = way
         self._joiner = joiner
         self._states = states
         self._readiness = readiness
@@ -116,7 +116,7 @@ class Agent:
             joined, states=self._states, hostname=self._settings.nodename, is_new=self._has_joined_now
         )
         version = choose_version(self._settings)
-        async with open_client(self._address, membership.trust, version=version) as client:
+        async with open_client(self._way, membership.trust, version=version) as client:
             self._heartbeat = heartbeat = Heartbeat(
                 client=client,
                 hostname=self._settings.nodename,

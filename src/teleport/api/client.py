@@ -1,28 +1,24 @@
 """The typed client: one method, `call`, for every operation of the API."""
 
-import os
 import re
 import ssl
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
-from typing import Any
 
 from pydantic import ValidationError
 
 from teleport import errors
+from teleport.api.channel import Channel
+from teleport.api.direct import open_direct_channel
 from teleport.api.identity import Identity
 from teleport.api.messages import ErrorResponse
-from teleport.api.operations import MAX_BODY_BYTES, VERSION_HEADER, Operation, RequestT, ResponseT
+from teleport.api.operations import VERSION_HEADER, Operation, RequestT, ResponseT
 from teleport.api.trust import KnownAuthority, ServerTrust
-from teleport.lean_aiohttp import aiohttp
+from teleport.api.way import Way
 from teleport.resources.address import Address
 from teleport.version import VERSION
-from teleport.web.tls import build_client_context
-
-MAX_ANSWER_BYTES = 32 * MAX_BODY_BYTES
-REQUEST_TIMEOUT = timedelta(seconds=30)
-CONNECT_TIMEOUT = timedelta(seconds=10)
+from teleport.web.tls import ALPN, build_client_context
 
 _SECONDS = re.compile("[0-9]{1,6}")
 _ERRORS: dict[str, type[errors.TeleportError]] = {
@@ -46,22 +42,17 @@ _ERRORS: dict[str, type[errors.TeleportError]] = {
 
 
 class Client:
-    """A connection to auth.
+    """Asks auth.
 
     Args:
-        session: whose connections are used.
-        address: where auth is.
-        trust: how its certificate is checked.
+        channel: carries requests there.
+        way: where it is, for messages, and for who makes connections of its own.
         version: what auth holds against its own; nothing is held against an empty one.
     """
 
-    def __init__(
-        self, session: aiohttp.ClientSession, address: Address, trust: ServerTrust, version: str = VERSION
-    ) -> None:
-        self._session = session
-        self._base = f"https://{address}"
-        self._address = address
-        self._trust = trust
+    def __init__(self, channel: Channel, way: Way, version: str = VERSION) -> None:
+        self._channel = channel
+        self.way = way
         self._headers = {VERSION_HEADER: version} if version else {}
 
     async def call(self, operation: Operation[RequestT, ResponseT], request: RequestT) -> ResponseT:
@@ -73,52 +64,14 @@ class Client:
             ConnectionFailed: it cannot be reached, broke off, or answered something that is not the API.
         """
         body = None if operation.method == "GET" else request.model_dump_json(exclude_defaults=True).encode()
-        status, content, retry_after = await self._send(operation.method, operation.path, body)
-        if status >= 300:  # noqa: PLR2004 - HTTP: 2xx is success, and no redirect is followed
-            raise _error_from(status, content, retry_after)
-        try:
-            return operation.response.model_validate_json(content)
-        except ValidationError as error:
-            raise errors.ConnectionFailed(f"{self._address} gave an answer that is not {operation.name}'s") from error
-
-    async def _send(self, method: str, path: str, body: bytes | None) -> tuple[int, bytes, str]:
-        options: dict[str, Any] = self._trust.request_options()
         headers = self._headers | ({"Content-Type": "application/json"} if body is not None else {})
+        answer = await self._channel.send(operation.method, operation.path, headers=headers, body=body)
+        if answer.status >= 300:  # noqa: PLR2004 - HTTP: 2xx is success, and no redirect is followed
+            raise _error_from(answer.status, answer.body, answer.retry_after)
         try:
-            async with self._session.request(
-                method, self._base + path, data=body, headers=headers, allow_redirects=False, **options
-            ) as response:
-                content = await response.content.read(MAX_ANSWER_BYTES + 1)
-                while len(content) <= MAX_ANSWER_BYTES and not response.content.at_eof():
-                    content += await response.content.read(MAX_ANSWER_BYTES + 1 - len(content))
-        except aiohttp.ClientConnectorCertificateError as error:
-            raise errors.TrustError(
-                f"the certificate of {self._address} does not come from the cluster that is trusted here"
-            ) from error
-        except (aiohttp.ClientError, OSError, ssl.SSLError) as error:
-            raise errors.ConnectionFailed(f"cannot talk to {self._address}: {_describe(error)}") from error
-        if len(content) > MAX_ANSWER_BYTES:
-            raise errors.ConnectionFailed(f"the answer of {self._address} is larger than {MAX_ANSWER_BYTES} bytes")
-        return response.status, content, response.headers.get("Retry-After", "")
-
-
-def _describe(error: Exception) -> str:
-    if isinstance(error, TimeoutError):
-        return "no answer in time"
-    if isinstance(error, aiohttp.ServerDisconnectedError):
-        return "it closed the connection (a certificate that it does not trust?)"
-    if isinstance(error, aiohttp.ClientConnectorError):
-        return _describe_cause(error.os_error)
-    return str(error) or type(error).__name__
-
-
-def _describe_cause(error: OSError) -> str:
-    """Return what the system says, without the addresses and objects that libraries put around it."""
-    if isinstance(error, ssl.SSLError):
-        return f"TLS failed: {error.reason or error}"
-    if error.errno is not None and error.errno > 0:
-        return os.strerror(error.errno)
-    return error.strerror or str(error)
+            return operation.response.model_validate_json(answer.body)
+        except ValidationError as error:
+            raise errors.ConnectionFailed(f"{self.way} gave an answer that is not {operation.name}'s") from error
 
 
 def _error_from(status: int, content: bytes, retry_after: str = "") -> errors.TeleportError:
@@ -135,25 +88,37 @@ def _error_from(status: int, content: bytes, retry_after: str = "") -> errors.Te
 
 
 @asynccontextmanager
-async def open_client(address: Address, trust: ServerTrust, *, version: str = VERSION) -> AsyncIterator[Client]:
+async def open_client(way: Way, trust: ServerTrust, *, version: str = VERSION) -> AsyncIterator[Client]:
     """Make a client for the time of a block; connections are made when they are needed."""
-    timeout = aiohttp.ClientTimeout(total=REQUEST_TIMEOUT.total_seconds(), sock_connect=CONNECT_TIMEOUT.total_seconds())
-    connector = aiohttp.TCPConnector(limit=8, keepalive_timeout=90)
-    async with aiohttp.ClientSession(connector=connector, timeout=timeout, auto_decompress=False) as session:
-        yield Client(session, address, trust, version)
+    async with _open_channel(way, trust) as channel:
+        yield Client(channel, way, version)
 
 
-def build_identity_context(identity: Identity) -> ssl.SSLContext:
-    """Return the TLS context of somebody who shows an identity and talks to nobody but its cluster."""
+def _open_channel(way: Way, trust: ServerTrust) -> AbstractAsyncContextManager[Channel]:
+    if isinstance(way, Address):
+        return open_direct_channel(way, trust)
+    from teleport.api.proxied import open_proxied_channel  # noqa: PLC0415 - agents beside auth do not carry it in memory
+
+    return open_proxied_channel(way, trust)
+
+
+def build_identity_context(identity: Identity, protocols: Sequence[str] = (ALPN,)) -> ssl.SSLContext:
+    """Return the TLS context of somebody who shows an identity and talks to nobody but its cluster.
+
+    Args:
+        identity: to show, and whose authorities are trusted.
+        protocols: what is spoken inside (ALPN).
+    """
     return build_client_context(
         ca_pems=identity.host_ca_certificates,
         certificate_pem_chain=identity.tls_certificate,
         private_key_pem=identity.tls_key,
+        protocols=protocols,
     )
 
 
 @asynccontextmanager
-async def connect(address: Address, identity: Identity, *, version: str = VERSION) -> AsyncIterator[Client]:
+async def connect(way: Way, identity: Identity, *, version: str = VERSION) -> AsyncIterator[Client]:
     """Make a client that proves who it is by the identity."""
-    async with open_client(address, KnownAuthority(build_identity_context(identity)), version=version) as client:
+    async with open_client(way, KnownAuthority(build_identity_context(identity)), version=version) as client:
         yield client

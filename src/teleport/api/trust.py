@@ -13,7 +13,8 @@ from typing import Protocol
 from teleport.clock import Clock
 from teleport.errors import TrustError
 from teleport.lean_aiohttp import aiohttp
-from teleport.pki.pins import check_pins, verify_server_leaf
+from teleport.pki.pins import check_auth_role, check_pins, verify_server_leaf
+from teleport.web.tls import build_unverified_client_context
 
 SERVER_NAME = "teleport.cluster.local"
 """The name in the certificate of every auth server and proxy, and of nobody else; it is not used for routing."""
@@ -24,6 +25,18 @@ class ServerTrust(Protocol):
 
     def request_options(self) -> dict[str, object]:
         """Return the options of aiohttp's request that make it check the server."""
+        ...
+
+    def build_context(self) -> ssl.SSLContext:
+        """Return the context for a connection that leads through others' hands; it is the same while trust is."""
+        ...
+
+    def check(self, transport: asyncio.Transport) -> None:
+        """Look at who answers on such a connection, before anything is sent.
+
+        Raises:
+            TrustError: it is not an auth server that may be talked to; the connection is closed.
+        """
         ...
 
 
@@ -45,6 +58,22 @@ class KnownAuthority:
         """Return the context, and the name that only auth servers and proxies have."""
         return {"ssl": self._context, "server_hostname": SERVER_NAME}
 
+    def build_context(self) -> ssl.SSLContext:
+        """Return the context."""
+        return self._context
+
+    def check(self, transport: asyncio.Transport) -> None:
+        """Make sure that it is an auth server: proxies are of the authority and carry the name as well.
+
+        Raises:
+            TrustError: it is not.
+        """
+        try:
+            check_auth_role(_leaf_of(transport))
+        except TrustError:
+            transport.abort()
+            raise
+
 
 class PinnedConnection(aiohttp.Fingerprint):
     """One connection to a server that is not known yet, and will be held against the CA pins before it is trusted.
@@ -57,10 +86,17 @@ class PinnedConnection(aiohttp.Fingerprint):
         super().__init__(hashlib.sha256(",".join(pins).encode()).digest())
         self._pins = tuple(pins)
         self._leaf: bytes | None = None
+        self._context: ssl.SSLContext | None = None
 
     def request_options(self) -> dict[str, object]:
         """Return this object: aiohttp asks it about every new connection."""
         return {"ssl": self}
+
+    def build_context(self) -> ssl.SSLContext:
+        """Return a context that believes whoever answers, until `verify` is asked."""
+        if self._context is None:
+            self._context = build_unverified_client_context()
+        return self._context
 
     def check(self, transport: asyncio.Transport) -> None:
         """Let the first connection pass and no other: a reconnect would talk to somebody who was not checked.
@@ -71,7 +107,7 @@ class PinnedConnection(aiohttp.Fingerprint):
         if self._leaf is not None:
             transport.close()
             raise TrustError("the connection broke between the check of the CA pin and the request; start over")
-        self._leaf = transport.get_extra_info("ssl_object").getpeercert(binary_form=True)
+        self._leaf = _leaf_of(transport)
 
     def verify(self, ca_certificates: Sequence[str], *, cluster_name: str, clock: Clock) -> None:
         """Hold the server's CA certificates against the pins, and its own certificate against those.
@@ -85,3 +121,10 @@ class PinnedConnection(aiohttp.Fingerprint):
         if self._pins:
             check_pins(self._pins, ca_certificates)
         verify_server_leaf(self._leaf, ca_certificates, now=clock.now(), cluster_name=cluster_name)
+
+
+def _leaf_of(transport: asyncio.Transport) -> bytes:
+    leaf: bytes | None = transport.get_extra_info("ssl_object").getpeercert(binary_form=True)
+    if leaf is None:
+        raise TrustError("the server shows no certificate")
+    return leaf

@@ -2,11 +2,12 @@
 
 import logging
 import os
-from collections.abc import AsyncIterator, Collection, Coroutine, Mapping
+from collections.abc import AsyncIterator, Collection, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from functools import partial
 
+from teleport.api.forwarding import FORWARD_ALPN
 from teleport.api.messages import JoinResponse, PublicKeys
 from teleport.auth.access import Caller
 from teleport.auth.addresses import build_names, find_local_host, find_outward_host
@@ -18,6 +19,7 @@ from teleport.auth.certificates import CertificateIssuing
 from teleport.auth.clock_guard import ClockGuard
 from teleport.auth.data_dir import load_host_id, load_seal_key, prepare_folder
 from teleport.auth.endpoints import Endpoints
+from teleport.auth.forwarded import ForwardedConnections
 from teleport.auth.handlers import Handlers
 from teleport.auth.join_limits import JoinLimits
 from teleport.auth.join_request import parse_keys
@@ -50,13 +52,13 @@ from teleport.resources.model import Metadata
 from teleport.resources.presence import SERVER_ROLES, Server, ServerSpec
 from teleport.resources.role import LOCAL_SERVICE_ROLES, SystemRole
 from teleport.version import VERSION
+from teleport.web.admissions import Admissions
 from teleport.web.call import Peer
 from teleport.web.limits import RateLimiter
 from teleport.web.listener import TlsListener
 from teleport.web.metrics import Metrics
 from teleport.web.readiness import Readiness
 from teleport.web.router import Router
-from teleport.web.service import Service
 from teleport.web.tls import ALPN
 
 COMPONENT = "auth"
@@ -189,14 +191,13 @@ class AuthServer:
             passwords=PasswordKeeper(),
         )
         self._limits = JoinLimits(limits=settings.connection_limits, audit_log=self._audit, clock=clock)
-        services = self._build_services()
-        self._identity = ServerIdentity(
-            authority=authority,
-            host_id=self._host_id,
-            names=build_names(settings),
-            protocols=[name for name in services if name is not None],
+        self._admissions = Admissions(
+            metrics=metrics,
+            max_connections=settings.connection_limits.max_connections,
+            is_welcome=self._limits.is_heeded_by,
         )
-        self._listener = self._build_listener(services)
+        self._identity = ServerIdentity(authority=authority, host_id=self._host_id, names=build_names(settings))
+        self._listener = self._build_listener()
 
     @property
     def cluster_name(self) -> str:
@@ -256,7 +257,7 @@ class AuthServer:
         """Sign and trust by what is stored now, and cut the connections of those who are not trusted any more."""
         self._authority.replace(await self._stores.authorities.load())
         await self._renew_identities()
-        self._listener.close_where(lambda peer: self._identify(peer) is None)
+        self._admissions.close_where(lambda peer: self._identify(peer) is None)
 
     def _cut_members_of_pod(self, pod_uid: str) -> None:
         def is_member(peer: Peer) -> bool:
@@ -265,7 +266,7 @@ class AuthServer:
             caller = self._identify(peer)
             return caller is not None and caller.pod_uid == pod_uid
 
-        self._listener.close_where(is_member)
+        self._admissions.close_where(is_member)
 
     def _identify(self, peer: Peer) -> Caller | None:
         """Return who is connected, or None if the certificate is not trusted any more."""
@@ -295,8 +296,9 @@ class AuthServer:
     def _advertised_host(self) -> str:
         return self._settings.advertise_ip or find_outward_host(self._settings.auth.listen_addr.host)
 
-    def _build_services(self) -> dict[str | None, Service]:
-        """Return what runs inside connections, by ALPN; who names no protocol is cut."""
+    def _build_listener(self) -> TlsListener:
+        """Return the listener; what runs inside a connection is chosen by ALPN, and who names no protocol is cut."""
+        limits = self._settings.connection_limits
         endpoints = Endpoints(
             table=self._build_handlers().table,
             authority=self._authority,
@@ -308,23 +310,25 @@ class AuthServer:
         )
         router = Router(
             routes=endpoints.build_routes(),
-            limiter=RateLimiter(self._settings.connection_limits.anonymous_requests, self._clock),
+            limiter=RateLimiter(limits.anonymous_requests, self._clock),
             clock=self._clock,
-            body_timeout=self._settings.connection_limits.request_timeout,
+            body_timeout=limits.request_timeout,
         )
-        return {ALPN: router}
-
-    def _build_listener(self, services: Mapping[str | None, Service]) -> TlsListener:
-        limits = self._settings.connection_limits
+        forwarded = ForwardedConnections(
+            identify=self._identify,
+            check_pod=self._pod_lives.check,
+            admissions=self._admissions,
+            context=self._identity.context,
+            services={ALPN: router},
+            handshake_timeout=limits.handshake_timeout,
+        )
         return TlsListener(
             host=self._settings.auth.listen_addr.host,
             port=self._settings.auth.listen_addr.port,
             context=self._identity.context,
-            services=services,
-            metrics=self._metrics,
-            max_connections=limits.max_connections,
+            services={ALPN: router, FORWARD_ALPN: forwarded},
+            admissions=self._admissions,
             handshake_timeout=limits.handshake_timeout,
-            is_welcome=self._limits.is_heeded_by,
         )
 
     def _build_handlers(self) -> Handlers:

@@ -10,9 +10,10 @@ import click
 
 from teleport.api.client import Client, connect
 from teleport.api.identity import Identity, load_identity
+from teleport.api.way import Way, choose_way
 from teleport.cli.flags import ClusterFlags
 from teleport.config.load import load_settings
-from teleport.config.settings import AUTH_PORT, DEFAULT_CONFIG_PATH, DEFAULT_DATA_DIR
+from teleport.config.settings import AUTH_PORT, DEFAULT_CONFIG_PATH, DEFAULT_DATA_DIR, PROXY_WEB_PORT
 from teleport.config.source import FILE_VARIABLE, Source, load_source
 from teleport.errors import AccessDenied, BadParameter, ConnectionFailed, NotFound
 from teleport.resources.address import Address, parse_address
@@ -21,7 +22,7 @@ from teleport.version import VERSION
 ADMIN_IDENTITY = "admin.identity"
 """What auth leaves in its data directory at start, for whoever may read there."""
 
-_REMEDY = "give --auth-server=HOST:3025 and -i IDENTITY-FILE"
+_REMEDY = "give --proxy=HOST:443 or --auth-server=HOST:3025, and -i IDENTITY-FILE"
 _LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where all interfaces are listened on, this one is dialled
 
 
@@ -37,7 +38,7 @@ class LocalAuth:
 class Target:
     """Where the cluster is, and who asks there."""
 
-    address: Address
+    way: Way
     identity: Identity
     is_local: bool
 
@@ -53,7 +54,7 @@ async def open_admin_client(flags: ClusterFlags) -> AsyncIterator[Client]:
     """
     target = find_cluster(flags, os.environ)
     try:
-        async with connect(target.address, target.identity, version=_choose_version(flags)) as client:
+        async with connect(target.way, target.identity, version=_choose_version(flags)) as client:
             yield client
     except ConnectionFailed as error:
         if not target.is_local:
@@ -83,13 +84,19 @@ def find_cluster(
         NotFound: there is neither an identity file nor an auth server.
         AccessDenied: a file is not for this user.
     """
-    address = parse_address(flags.auth_server, AUTH_PORT) if flags.auth_server else None
+    if flags.auth_server and flags.proxy:
+        raise BadParameter("--proxy and --auth-server exclude each other: the cluster is reached through one of them")
+    way = choose_way(
+        parse_address(flags.auth_server, AUTH_PORT) if flags.auth_server else None,
+        parse_address(flags.proxy, PROXY_WEB_PORT) if flags.proxy else None,
+        is_insecure=flags.insecure,
+    )
     if flags.identity:
-        if address is None:
-            raise BadParameter("an identity file needs --auth-server=HOST:3025 beside it")
-        return Target(address, load_identity(Path(flags.identity)), is_local=False)
+        if way is None:
+            raise BadParameter("an identity file needs --auth-server=HOST:3025 or --proxy=HOST:443 beside it")
+        return Target(way, load_identity(Path(flags.identity)), is_local=False)
     local = _find_local_auth(flags, environ, default_config, default_data_dir)
-    return Target(address or local.address, _load_admin_identity(local.data_dir), is_local=address is None)
+    return Target(way or local.address, _load_admin_identity(local.data_dir), is_local=way is None)
 
 
 def _find_local_auth(

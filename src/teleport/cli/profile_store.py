@@ -1,7 +1,8 @@
 """Where logins are kept: in `~/.tsh`, or what TELEPORT_HOME names, where their user alone may read them.
 
 `current-profile` names the proxy that is meant where none is named. `profiles/<proxy>.json` is a login, written as a
-whole. For programs that open an application, `apps/<proxy>/<app>.pem` is key and certificate, `<app>.ca.pem` whom to trust.
+whole. For programs that open an application, `apps/<proxy>/<app>.pem` is key and certificate, `<app>.ca.pem` are the
+cluster's authorities.
 """
 
 import os

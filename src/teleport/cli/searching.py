@@ -20,9 +20,7 @@ def parse_search(text: str) -> list[str]:
     return [word.strip().lower() for word in words if word.strip()]
 
 
-def is_found(
-    own: Mapping[str, str], places: Iterable[str], labels: Mapping[str, str], search: Iterable[str]
-) -> bool:
+def is_found(own: Mapping[str, str], places: Iterable[str], labels: Mapping[str, str], search: Iterable[str]) -> bool:
     """Tell whether something is among what was asked for.
 
     Args:

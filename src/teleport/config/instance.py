@@ -14,7 +14,15 @@ from teleport.config.names import (
     parse_proxy_address,
 )
 from teleport.config.pins import load_pins
-from teleport.config.settings import ConnectionLimits, JoinParams, LogSettings, Rate, Settings, StorageSettings
+from teleport.config.settings import (
+    AUTH_PORT,
+    ConnectionLimits,
+    JoinParams,
+    LogSettings,
+    Rate,
+    Settings,
+    StorageSettings,
+)
 from teleport.config.value_file import load_join_token
 from teleport.errors import BadParameter
 from teleport.resources.token import METHODS_OF_THE_ORIGINAL, TOKEN_METHOD
@@ -62,6 +70,8 @@ def _read_addresses(section: Section, base: Settings, *, version: str) -> Settin
         section.values("auth_servers", parse_auth_address)
         auth_server = section.value("auth_server", parse_auth_address)
         proxy_server = section.value("proxy_server", parse_proxy_address)
+        if proxy_server is not None and proxy_server.port == AUTH_PORT:
+            section.add_warning("proxy_server", f"port {AUTH_PORT} is an auth server's; auth_server may be meant")
     else:
         for key in ("auth_server", "proxy_server"):
             if key in section:

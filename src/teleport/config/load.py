@@ -26,6 +26,7 @@ _OVERRULED = {
     "advertise_ip": "advertise_ip",
     "diag_addr": "diag_addr",
     "auth_server": "auth_server",
+    "proxy": "proxy_server",
     "token": "join_params",
     "ca_pins": "ca_pins",
 }
@@ -113,8 +114,13 @@ def _check_complete(settings: Settings, findings: Findings) -> None:
         findings.add_problem("no service is enabled; enable one, as ssh_service")
     if not settings.auth.enabled and settings.auth_server is None and settings.proxy_server is None:
         findings.add_problem(
-            "the cluster's address is missing: auth_service is not enabled here, so give teleport.auth_server"
-            " (in version v3) or --auth-server"
+            "the cluster's address is missing: auth_service is not enabled here, so give teleport.proxy_server"
+            " (in version v3) or --proxy, or teleport.auth_server or --auth-server"
+        )
+    if settings.is_proxy and not settings.auth.enabled and settings.proxy_server is not None:
+        findings.add_problem(
+            "a proxy needs auth's own address: give auth_server instead of proxy_server, or say"
+            ' proxy_service: {enabled: "no"}, for a missing section means that the service runs'
         )
 
 

@@ -192,7 +192,9 @@ class Settings:
     join_params: JoinParams | None = None
     ca_pins: tuple[str, ...] = ()
     insecure_skip_ca_pin: bool = False
-    """Trust whoever answers at `auth_server`; for laboratories."""
+    """Trust whoever answers as auth; for laboratories."""
+    is_insecure: bool = False
+    """Do not look at the web certificate of `proxy_server`; for laboratories."""
     skip_version_check: bool = False
     connection_limits: ConnectionLimits = field(default_factory=ConnectionLimits)
     storage: StorageSettings = field(default_factory=StorageSettings)

@@ -8,7 +8,13 @@ from typing import TypeVar
 from teleport.config.applications import parse_app_name, parse_app_uri
 from teleport.config.findings import Findings
 from teleport.config.labels import parse_labels
-from teleport.config.names import parse_address_or_host, parse_auth_address, parse_diag_address, parse_nodename
+from teleport.config.names import (
+    parse_address_or_host,
+    parse_auth_address,
+    parse_diag_address,
+    parse_nodename,
+    parse_proxy_address,
+)
 from teleport.config.pins import load_pins
 from teleport.config.settings import (
     AUTH_LISTEN_ADDR,
@@ -51,6 +57,7 @@ class StartFlags:
     """A whole configuration in base64."""
     roles: str | None = None
     auth_server: str | None = None
+    proxy: str | None = None
     token: str | None = field(default=None, repr=False)
     ca_pins: tuple[str, ...] = ()
     nodename: str | None = None
@@ -61,6 +68,7 @@ class StartFlags:
     data_dir: Path | None = None
     pid_file: Path | None = None
     insecure_skip_ca_pin: bool = False
+    insecure: bool = False
     skip_version_check: bool = False
     app_name: str | None = None
     app_uri: str | None = None
@@ -101,9 +109,11 @@ class _Reader:
             advertise_ip=self._read("advertise_ip", parse_address_or_host),
             diag_addr=self._read("diag_addr", parse_diag_address),
             auth_server=self._read("auth_server", parse_auth_address),
+            proxy_server=self._read("proxy", parse_proxy_address),
             join_params=self._read("token", self._load_join_params),
             ca_pins=self._load_pins(),
             insecure_skip_ca_pin=flags.insecure_skip_ca_pin,
+            is_insecure=flags.insecure,
             skip_version_check=flags.skip_version_check,
             auth=AuthSettings(
                 enabled=SystemRole.AUTH in roles, listen_addr=self._listen(AUTH_LISTEN_ADDR.port) or AUTH_LISTEN_ADDR
@@ -114,13 +124,20 @@ class _Reader:
     def _build_roles(self) -> tuple[SystemRole, ...]:
         flags = self._flags
         roles = self._read("roles", parse_startable_roles) or DEFAULT_ROLES
-        if flags.auth_server is not None and SystemRole.AUTH in roles:
-            if flags.roles is not None:
-                self._findings.add_warning("role auth is not started: --auth-server names another one")
-            roles = tuple(role for role in roles if role is not SystemRole.AUTH)
+        if flags.auth_server is not None and flags.proxy is not None:
+            self._findings.add_problem("--proxy and --auth-server exclude each other: a process uses one of them")
+        if flags.auth_server is not None or flags.proxy is not None:
+            roles = self._leave_out(SystemRole.AUTH, roles, "--auth-server" if flags.auth_server else "--proxy")
+        if flags.proxy is not None and flags.roles is None:
+            roles = tuple(role for role in roles if role is not SystemRole.PROXY)
         if flags.app_name is not None and SystemRole.APP not in roles:
             roles = (*roles, SystemRole.APP)
         return roles
+
+    def _leave_out(self, role: SystemRole, roles: tuple[SystemRole, ...], flag: str) -> tuple[SystemRole, ...]:
+        if role in roles and self._flags.roles is not None:
+            self._findings.add_warning(f"role {role.lower()} is not started: {flag} names another one")
+        return tuple(each for each in roles if each is not role)
 
     def _build_service(self, role: SystemRole) -> ServiceSettings:
         if role is SystemRole.NODE:

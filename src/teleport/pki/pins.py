@@ -63,6 +63,20 @@ def _check_pin(pin: str) -> None:
         raise BadParameter("a CA pin must end in 64 lower-case hexadecimal digits")
 
 
+def check_auth_role(leaf_der: bytes) -> None:
+    """Make sure that a certificate is an auth server's; whether it is good must be known already.
+
+    Raises:
+        TrustError: it is somebody else's.
+    """
+    try:
+        leaf = parse_leaf(leaf_der)
+    except AccessDenied as error:
+        raise TrustError(f"the server's certificate is not trusted: {error.message}") from error
+    if leaf.kind is not LeafKind.HOST or leaf.roles != (SystemRole.AUTH,):
+        raise TrustError("the server's certificate is not that of an auth server")
+
+
 def verify_server_leaf(
     leaf_der: bytes,
     ca_certificates_pem: Sequence[str],

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from functools import partial
@@ -13,13 +13,16 @@ from teleport.config.settings import ProxySettings, Settings
 from teleport.errors import AccessDenied
 from teleport.pki.leaf import TrustSet
 from teleport.proxy.archives import Archives
+from teleport.proxy.auth_path import open_auth_path
 from teleport.proxy.certificates import WebCertificates
 from teleport.proxy.discovery import offer_discovery
 from teleport.proxy.door_tls import DoorTls
+from teleport.proxy.logins import offer_logins
 from teleport.proxy.offer import Offer
 from teleport.proxy.scripts import offer_scripts
 from teleport.resources.authority import AuthorityType
 from teleport.resources.role import SystemRole
+from teleport.web.admissions import Admissions
 from teleport.web.call import Peer, RequestHead
 from teleport.web.forwarded import resolve_peer
 from teleport.web.limits import RateLimiter
@@ -32,6 +35,7 @@ from teleport.web.tls import ALPN
 
 COMPONENT = "proxy"
 WEB_COMPONENT = "web_certificates"
+AUTH_LINK_COMPONENT = "auth_link"
 GRACE = timedelta(seconds=10)
 
 logger = logging.getLogger(__name__)
@@ -67,44 +71,50 @@ class ProxyServer:
         certificates = WebCertificates(
             self._proxy, data_dir=self._settings.data_dir, nodename=self._settings.nodename, clock=self._clock
         )
+        limiter = RateLimiter(self._settings.connection_limits.anonymous_requests, self._clock)
         async with AsyncExitStack() as stack:
-            offers = await self._open_parts(host, stack)
-            services = self._build_services(offers)
+            offers = await self._open_parts(host, limiter, stack)
+            services = self._build_services(offers, limiter)
             tls = DoorTls(
-                protocols=[name for name in services if name is not None],
+                protocols=_order_protocols(services),
                 identity=host.identity(self.role),
                 trust=host.trust,
                 certificates=certificates.load(),
             )
-            self._report(None)
-            listener = self._build_listener(tls, services)
+            self._report(WEB_COMPONENT, None)
+            admissions = Admissions(
+                metrics=self._metrics, max_connections=self._settings.connection_limits.max_connections
+            )
+            listener = self._build_listener(tls, services, admissions)
             await listener.start()
             stack.push_async_callback(listener.stop, GRACE)
             self._readiness.succeed(COMPONENT)
             logger.info("proxy of cluster %r listens on %s", host.cluster_name, self._proxy.web_listen_addr)
             async with asyncio.TaskGroup() as group:
-                group.create_task(certificates.follow(tls.replace_web, self._report))
-                group.create_task(self._follow_host(host, tls, listener))
+                group.create_task(certificates.follow(tls.replace_web, partial(self._report, WEB_COMPONENT)))
+                group.create_task(self._follow_host(host, tls, admissions))
 
-    async def _open_parts(self, host: Host, stack: AsyncExitStack) -> list[Offer]:  # noqa: ARG002 - for parts that end
+    async def _open_parts(self, host: Host, limiter: RateLimiter, stack: AsyncExitStack) -> list[Offer]:
         """Return what each part answers; the stack ends the parts after the listener."""
+        report_link = partial(self._report, AUTH_LINK_COMPONENT)
         return [
             offer_discovery(self._proxy, cluster_name=host.cluster_name, trust=lambda: host.trust),
             offer_scripts(Archives(self._proxy.dist_dir), public_addrs=self._proxy.public_addrs),
+            offer_logins(host, clock=self._clock),
+            await stack.enter_async_context(open_auth_path(host, limiter=limiter, report=report_link)),
         ]
 
-    def _build_services(self, offers: Sequence[Offer]) -> dict[str | None, Service]:
+    def _build_services(self, offers: Sequence[Offer], limiter: RateLimiter) -> dict[str | None, Service]:
         """Return what runs inside connections, by ALPN.
 
         A client that names no protocol means HTTP: load balancers that speak TLS to what is behind them name none.
         """
-        limits = self._settings.connection_limits
         router = Router(
             routes=[route for offer in offers for route in offer.routes],
             upgrades=[upgrade for offer in offers for upgrade in offer.upgrades],
-            limiter=RateLimiter(limits.anonymous_requests, self._clock),
+            limiter=limiter,
             clock=self._clock,
-            body_timeout=limits.request_timeout,
+            body_timeout=self._settings.connection_limits.request_timeout,
             hosts=partial(_find_host, [offer.find_host for offer in offers if offer.find_host is not None]),
             peer_of=self._find_peer,
         )
@@ -114,26 +124,24 @@ class ProxyServer:
             services.update(offer.protocols)
         return services
 
-    def _build_listener(self, tls: DoorTls, services: dict[str | None, Service]) -> TlsListener:
-        limits = self._settings.connection_limits
+    def _build_listener(self, tls: DoorTls, services: dict[str | None, Service], admissions: Admissions) -> TlsListener:
         return TlsListener(
             host=self._proxy.web_listen_addr.host,
             port=self._proxy.web_listen_addr.port,
             context=tls.context,
             services=services,
-            metrics=self._metrics,
-            max_connections=limits.max_connections,
-            handshake_timeout=limits.handshake_timeout,
+            admissions=admissions,
+            handshake_timeout=self._settings.connection_limits.handshake_timeout,
         )
 
-    async def _follow_host(self, host: Host, tls: DoorTls, listener: TlsListener) -> None:
+    async def _follow_host(self, host: Host, tls: DoorTls, admissions: Admissions) -> None:
         """Show and trust what auth says, and cut the connections of those who are not trusted any more."""
         while True:
             await host.wait_for_change()
             trust = host.trust
             tls.replace_host(host.identity(self.role), trust)
             trusted = TrustSet([*trust.tls[AuthorityType.HOST], *trust.tls[AuthorityType.USER]])
-            listener.close_where(partial(self._is_distrusted, trusted))
+            admissions.close_where(partial(self._is_distrusted, trusted))
 
     def _is_distrusted(self, trusted: TrustSet, peer: Peer) -> bool:
         """Tell whether a certificate was good when the connection was made, and is not any more."""
@@ -148,12 +156,17 @@ class ProxyServer:
     def _find_peer(self, head: RequestHead, peer: Peer) -> Peer:
         return resolve_peer(head, peer, trusted=self._proxy.trust_x_forwarded_for)
 
-    def _report(self, problem: str | None) -> None:
+    def _report(self, component: str, problem: str | None) -> None:
         if problem is None:
-            self._readiness.succeed(WEB_COMPONENT)
+            self._readiness.succeed(component)
             return
         logger.error("%s", problem)
-        self._readiness.fail(WEB_COMPONENT, problem)
+        self._readiness.fail(component, problem)
+
+
+def _order_protocols(services: Iterable[str | None]) -> list[str]:
+    """Return what the port speaks; a client that offers more than HTTP means the other."""
+    return sorted((name for name in services if name is not None), key=lambda name: name == ALPN)
 
 
 def _find_host(finders: Sequence[Callable[[str], Service | None]], host: str) -> Service | None:

@@ -50,15 +50,25 @@ def build_server_context(
 
 
 def build_client_context(
-    *, ca_pems: Iterable[str], certificate_pem_chain: str | None = None, private_key_pem: str | None = None
+    *,
+    ca_pems: Iterable[str],
+    certificate_pem_chain: str | None = None,
+    private_key_pem: str | None = None,
+    protocols: Sequence[str] = (ALPN,),
 ) -> ssl.SSLContext:
     """Build the context of a client that trusts the given authorities and checks the name it is told to expect.
+
+    Args:
+        ca_pems: the authorities.
+        certificate_pem_chain: the client's own, where it has one.
+        private_key_pem: its key.
+        protocols: what the client speaks (ALPN).
 
     Raises:
         BadParameter: a certificate or the key is not PEM, or they do not fit together.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    _restrict(context)
+    _restrict(context, protocols)
     _load_authorities(context, ca_pems)
     if certificate_pem_chain is not None and private_key_pem is not None:
         _load_identity(context, certificate_pem_chain, private_key_pem)
@@ -71,6 +81,39 @@ def build_unverified_client_context() -> ssl.SSLContext:
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     _restrict(context)
+    return context
+
+
+def build_web_client_context(
+    protocols: Sequence[str],
+    *,
+    is_verified: bool = True,
+    certificate_pem_chain: str | None = None,
+    private_key_pem: str | None = None,
+) -> ssl.SSLContext:
+    """Build the context of a client of whatever stands at a public address, which may be somebody's load balancer.
+
+    The authorities are the system's, or those that the environment names (SSL_CERT_FILE, SSL_CERT_DIR).
+
+    Args:
+        protocols: what the client speaks (ALPN), the preferred one first.
+        is_verified: whether the certificate is looked at; without that nobody knows who answers.
+        certificate_pem_chain: the client's own, where it has one.
+        private_key_pem: its key.
+
+    Raises:
+        BadParameter: the client's certificate or key is not PEM, or they do not fit together.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(protocols)
+    if is_verified:
+        context.load_default_certs(ssl.Purpose.SERVER_AUTH)
+    else:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if certificate_pem_chain is not None and private_key_pem is not None:
+        _load_identity(context, certificate_pem_chain, private_key_pem)
     return context
 
 

@@ -208,7 +208,7 @@ class Replica:
         async with open_state(folder / "data", environ, clock=SystemClock(), pod_folder=folder) as states:
             agent = agent_server.Agent(
                 settings,
-                address=self.auth.address,
+                way=self.auth.address,
                 joiner=joiner,
                 states=states,
                 readiness=self.readiness,

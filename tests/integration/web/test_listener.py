@@ -222,7 +222,7 @@ async def test_connections_that_are_no_longer_trusted_are_cut_and_others_live() 
     ):
         assert (await member.post("/v1/members")).status == 200
         assert (await anonymous.post("/v1/echo")).status == 200
-        assert server.listener.close_where(lambda peer: not peer.anonymous) == 1
+        assert server.admissions.close_where(lambda peer: not peer.anonymous) == 1
         assert await member.wait_closed() == b""
         assert (await anonymous.post("/v1/echo")).status == 200
 
@@ -289,5 +289,7 @@ async def test_without_file_descriptors_accepting_pauses_and_goes_on(monkeypatch
 async def test_small_answers_are_not_delayed_by_nagle() -> None:
     async with run_web_server() as server, server.connect() as client:
         await client.post("/v1/echo")
-        (known,) = server.listener._connections
-        assert known.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        (known,) = server.admissions._connections
+        assert known._transport is not None
+        accepted = known._transport.get_extra_info("socket")
+        assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)

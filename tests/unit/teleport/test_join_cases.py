@@ -19,11 +19,13 @@ from teleport.auth.stores.static_tokens import StaticTokenStore
 from teleport.config.settings import Settings
 from teleport.errors import AlreadyExists, BadParameter, NotFound, TeleportError, TrustError
 from teleport.pki.leaf import parse_leaf
+from teleport.resources.address import Address
 from teleport.resources.codec import parse_resource
 from teleport.resources.model import Metadata, parse_model
 from teleport.resources.role import SystemRole, parse_role, parse_roles
 from teleport.resources.token import Token, check_token, generate_token_name, safe_name
 
+AUTH = Address("auth.example.com", 3025)
 DIFFERENCES = {
     "tok-005": "method ec2 is not supported, and a token that nobody could use is not stored",
     "tok-007": "the same",
@@ -237,9 +239,9 @@ async def test_store_001_with_an_identity_the_state_is_all_that_is_needed(tmp_pa
 
 def test_trust_001_without_a_pin_nothing_is_sent(tmp_path: Path) -> None:
     with pytest.raises(TrustError, match="the token is not sent"):
-        choose_trust(Settings(nodename="node", data_dir=tmp_path))
+        choose_trust(Settings(nodename="node", data_dir=tmp_path), AUTH)
     told = Settings(nodename="node", data_dir=tmp_path, insecure_skip_ca_pin=True)
-    assert isinstance(choose_trust(told), PinnedConnection)
+    assert isinstance(choose_trust(told, AUTH), PinnedConnection)
 
 
 def test_differences_name_cases_that_are_tested() -> None:

@@ -57,7 +57,7 @@ This token will expire in {life}.
 
 Run this on the new node to join the cluster:
 
-{_render_command(invitation, invitation.auth_address)}
+{_render_command(invitation, f"--auth-server={invitation.auth_address}")}
 
 Please note:
 
@@ -100,7 +100,7 @@ This token will expire in {life}.
 
 Run this on a host that reaches the application:
 
-{_render_command(invitation, invitation.proxy_address, *flags)}
+{_render_command(invitation, f"--proxy={invitation.proxy_address}", *flags)}
 
 The application will be available at {app.name}.{host}.
 
@@ -129,7 +129,7 @@ db_service:
 
 and run this there:
 
-{_render_command(invitation, invitation.proxy_address)}
+{_render_command(invitation, f"--proxy={invitation.proxy_address}")}
 
 Please note:
 
@@ -138,12 +138,11 @@ Please note:
 """
 
 
-def _render_command(invitation: Invitation, address: str, *further: str) -> str:
+def _render_command(invitation: Invitation, *further: str) -> str:
     flags = [
         f"--roles={invitation.role_names}",
         f"--token={shlex.quote(invitation.token)}",
         *(f"--ca-pin={pin}" for pin in invitation.ca_pins),
-        f"--auth-server={address}",
         *further,
     ]
     return " \\\n".join(["> teleport start", *(f"   {flag}" for flag in flags)])

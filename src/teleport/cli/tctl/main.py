@@ -18,9 +18,10 @@ tctl = LazyGroup(
     \b
       sudo tctl status
 
-    From elsewhere it takes an identity file:
+    From elsewhere it takes an identity file, and the address of a proxy or of auth:
 
     \b
+      tctl --proxy=HOST:443 -i IDENTITY-FILE status
       tctl --auth-server=HOST:3025 -i IDENTITY-FILE status
     """,
     params=build_global_options(),

@@ -59,8 +59,18 @@ def build_global_options(*, hidden: bool = False) -> list[click.Parameter]:
             help="Show the trace of an error.",
         ),
         _build_flag(["-c", "--config"], hidden, "Configuration file of the auth server on this host."),
-        _build_flag(["--auth-server"], hidden, "Address of the auth server, as host:port."),
-        _build_flag(["-i", "--identity"], hidden, "Identity file, made with `tctl auth sign`; needs --auth-server."),
+        _build_flag(["--auth-server"], hidden, "Address of the auth server, as host:3025."),
+        _build_flag(["--proxy"], hidden, "Public address of a proxy, as host:443, through which auth is reached."),
+        _build_flag(["-i", "--identity"], hidden, "Identity file, made with `tctl auth sign`; needs one of them."),
+        click.Option(
+            ["--insecure"],
+            is_flag=True,
+            default=None,
+            hidden=hidden,
+            expose_value=False,
+            callback=_remember_flag,
+            help="Do not look at the proxy's web certificate; auth's own is verified all the same.",
+        ),
     ]
 
 

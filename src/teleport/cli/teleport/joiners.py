@@ -1,4 +1,4 @@
-"""Which way an agent joins: at an auth server over the network, or at the one in its own process."""
+"""How an agent joins: at an auth server over the network, or at the one in its own process."""
 
 from typing import TYPE_CHECKING
 
@@ -6,10 +6,10 @@ from teleport.agent.joining import Joiner, NetworkJoiner
 from teleport.api.identity import Identity
 from teleport.api.joined import Keys
 from teleport.api.messages import JoinResponse
+from teleport.api.way import Way
 from teleport.clock import Clock
 from teleport.config.settings import Settings
 from teleport.join.catalog import find_method
-from teleport.resources.address import Address
 
 if TYPE_CHECKING:
     from teleport.auth.server import AuthServer
@@ -34,7 +34,7 @@ class LocalJoiner:
         return self._auth.admit_local(keys.build_public_keys(name), node_name=name, roles=roles)
 
 
-def build_joiner(settings: Settings, auth: "AuthServer | None", address: Address, clock: Clock) -> Joiner | None:
+def build_joiner(settings: Settings, auth: "AuthServer | None", way: Way, clock: Clock) -> Joiner | None:
     """Return how this process joins, or None if it was given nothing to join with.
 
     Raises:
@@ -46,7 +46,7 @@ def build_joiner(settings: Settings, auth: "AuthServer | None", address: Address
         return None
     return NetworkJoiner(
         settings=settings,
-        address=address,
+        way=way,
         params=settings.join_params,
         method=find_method(settings.join_params.method),
         clock=clock,

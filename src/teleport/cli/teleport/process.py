@@ -10,6 +10,7 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from teleport.api.way import Way, choose_way
 from teleport.clock import Clock, SystemClock
 from teleport.config.settings import Settings
 from teleport.errors import BadParameter
@@ -64,20 +65,22 @@ async def _build_agent(
     from teleport.cli.teleport.joiners import build_joiner  # noqa: PLC0415 - the same
 
     auth = serving.auth if serving is not None else None
-    address = auth.local_address if auth is not None else settings.auth_server
-    if address is None:
-        raise BadParameter(
-            "this version joins at the auth server itself: set teleport.auth_server instead of proxy_server"
-        )
+    way: Way | None = auth.local_address if auth is not None else _choose_way(settings)
+    if way is None:
+        raise BadParameter("the cluster's address is missing: set teleport.proxy_server or teleport.auth_server")
     return Agent(
         settings,
-        address=address,
-        joiner=build_joiner(settings, auth, address, clock),
+        way=way,
+        joiner=build_joiner(settings, auth, way, clock),
         states=await stack.enter_async_context(open_state(settings.data_dir, os.environ, clock=clock)),
         readiness=readiness,
         clock=clock,
         runners=serving.runners if serving is not None else (),
     )
+
+
+def _choose_way(settings: Settings) -> Way | None:
+    return choose_way(settings.auth_server, settings.proxy_server, is_insecure=settings.is_insecure)
 
 
 async def _until(ending: asyncio.Future[Ending], agent: "Agent | None") -> Ending:

@@ -20,6 +20,7 @@ from teleport.config.start_flags import StartFlags
 EXAMPLES = [
     "teleport start",
     "teleport start --roles=auth --nodename=auth.example.com",
+    "teleport start --roles=node --token=/path/to/token --proxy=proxy.example.com:443",
     "teleport start --roles=node --token=/path/to/token --ca-pin=sha256:... --auth-server=auth.example.com:3025",
 ]
 _PATH = click.Path(path_type=Path, dir_okay=False)
@@ -36,6 +37,7 @@ _PATH = click.Path(path_type=Path, dir_okay=False)
 @click.option("--config-string", help="The whole configuration in base64.")
 @click.option("-r", "--roles", help="Comma-separated: app, auth, db, discovery, kube, node, proxy, windowsdesktop.")
 @click.option("--auth-server", help="Where auth is, as host:3025; role auth is not started then.")
+@click.option("--proxy", help="A proxy's public address, as host:443, through which auth is reached.")
 @click.option("--token", help="The join token, or the absolute path of a file that holds it (safer: nobody sees it).")
 @click.option("--ca-pin", "ca_pins", multiple=True, help="What `tctl status` shows; may be given several times.")
 @click.option("--nodename", help="This host's name in the cluster; its host name by default.")
@@ -45,7 +47,8 @@ _PATH = click.Path(path_type=Path, dir_okay=False)
 @click.option("--diag-addr", help="Where /healthz, /readyz and /metrics are served, as 127.0.0.1:3000.")
 @click.option("--data-dir", type=click.Path(path_type=Path, file_okay=False), help="By default /var/lib/teleport.")
 @click.option("--pid-file", type=_PATH, help="A file for the process's id.")
-@click.option("--insecure-skip-ca-pin", is_flag=True, help="Trust whoever answers at --auth-server. For tests only.")
+@click.option("--insecure-skip-ca-pin", is_flag=True, help="Trust whoever answers as auth. For tests only.")
+@click.option("--insecure", is_flag=True, help="Do not look at the web certificate of --proxy. For tests only.")
 @click.option(
     "--skip-version-check",
     is_flag=True,

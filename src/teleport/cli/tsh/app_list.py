@@ -24,7 +24,7 @@ VERBOSE_HEADER = ("Application", "Description", "Type", "URI", "Public Address",
 )
 @click.argument("labels", default="", callback=parsed(parse_labels))
 @click.option("-v", "--verbose", is_flag=True, help="Show where they are for their agents, and cut nothing.")
-@click.option("--search", default="", callback=parsed(parse_search), help="Only those in which all of these words occur.")
+@click.option("--search", default="", callback=parsed(parse_search), help="Only those that have all of these words.")
 @format_option("text", "json", "yaml", "names")
 @click.pass_obj
 def list_apps(

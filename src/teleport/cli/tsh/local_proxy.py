@@ -26,7 +26,7 @@ from teleport.web.forwarding.destination import Destination, Upstream
 from teleport.web.forwarding.head import RequestHead
 from teleport.web.forwarding.limits import ForwardingLimits
 from teleport.web.forwarding.plan import HeaderPlan
-from teleport.web.tls import ALPN, build_web_client_context, load_client_identity
+from teleport.web.tls import ALPN, build_web_client_context
 
 LOOPBACK = "127.0.0.1"
 CONNECT_TIMEOUT = timedelta(seconds=10)
@@ -51,8 +51,12 @@ class LocalProxy:
         self._application = application
         self._profile = profile
         self._clock = clock
-        self._context = build_web_client_context((ALPN,), is_verified=not is_insecure)
-        load_client_identity(self._context, profile.identity.tls_certificate, profile.identity.tls_key)
+        self._context = build_web_client_context(
+            (ALPN,),
+            is_verified=not is_insecure,
+            certificate_pem_chain=profile.identity.tls_certificate,
+            private_key_pem=profile.identity.tls_key,
+        )
         self._server: asyncio.Server | None = None
         self._destination: Destination | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -119,7 +123,7 @@ class LocalProxy:
             await self._open_tcp(relay)
             await relay.ended()
         except TeleportError as error:
-            _LOGGER.error("a connection is refused: %s", error.message)
+            _LOGGER.warning("a connection is refused: %s", error.message)
         finally:
             relay.abort()
 

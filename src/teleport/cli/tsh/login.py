@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from teleport.api.joined import Keys, generate_keys
 from teleport.api.identity import Identity, render_identity_file
+from teleport.api.joined import Keys, generate_keys
 from teleport.api.people import LoginCertificatesResponse
 from teleport.api.web import WEB_LOGIN, ProxyPing, WebLoginRequest
 from teleport.cli.escaping import escape

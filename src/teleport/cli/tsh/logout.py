@@ -6,7 +6,7 @@ from teleport.cli.escaping import escape
 from teleport.cli.tsh.session import Session, TshCommand
 
 
-@click.command("logout", cls=TshCommand, examples=["tsh logout", "tsh logout --proxy=teleport.example.com --user=alice"])
+@click.command("logout", cls=TshCommand, examples=["tsh logout", "tsh logout --proxy=teleport.example.com"])
 @click.pass_obj
 def logout(session: Session) -> None:
     """Delete the certificates of all logins, or of the login at one proxy.

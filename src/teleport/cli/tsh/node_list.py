@@ -21,11 +21,13 @@ TUNNEL = "⟵ Tunnel"
 
 
 @click.command(
-    "ls", cls=TshCommand, examples=["tsh ls", "tsh ls env=prod -v", 'tsh ls --search=web,"us east"', "tsh ls --format=names"]
+    "ls",
+    cls=TshCommand,
+    examples=["tsh ls", "tsh ls env=prod -v", 'tsh ls --search=web,"us east"', "tsh ls --format=names"],
 )
 @click.argument("labels", default="", callback=parsed(parse_labels))
 @click.option("-v", "--verbose", is_flag=True, help="Show ids as well, and cut nothing to the terminal's width.")
-@click.option("--search", default="", callback=parsed(parse_search), help="Only those in which all of these words occur.")
+@click.option("--search", default="", callback=parsed(parse_search), help="Only those that have all of these words.")
 @format_option("text", "json", "yaml", "names")
 @click.pass_obj
 def list_nodes(

@@ -17,7 +17,7 @@ def read_secret(prompt: str) -> str:
     """
     if sys.stdin.isatty():
         return str(click.prompt(prompt, hide_input=True, err=True))
-    raw = click.get_binary_stream("stdin").readline(MAX_BYTES + 2).removesuffix(b"\n").removesuffix(b"\r")
+    raw = sys.stdin.buffer.readline(MAX_BYTES + 2).removesuffix(b"\n").removesuffix(b"\r")
     try:
         secret = raw.decode()
     except UnicodeDecodeError as error:

@@ -92,7 +92,9 @@ class TshCommand(Command):
 def build_global_options(*, hidden: bool = False) -> list[click.Parameter]:
     """Return the options that every command has; they go into the session and not to the command."""
     return [
-        _build_text("--proxy", hidden, "TELEPORT_PROXY", "Address of the proxy; without a port, 443 and 3080 are tried."),
+        _build_text(
+            "--proxy", hidden, "TELEPORT_PROXY", "The proxy's address; without a port, 443 and 3080 are tried."
+        ),
         _build_text("--user", hidden, "TELEPORT_USER", "Name of the user."),
         _build_flag("--insecure", hidden, "Do not look at the proxy's web certificate: whoever answers is believed."),
         _build_flag(

@@ -10,6 +10,7 @@ from teleport.agent.joining import NetworkJoiner, choose_trust, explain_failure
 from teleport.api.joined import generate_keys
 from teleport.api.messages import JoinRequest
 from teleport.api.trust import KnownAuthority, PinnedConnection, ServerTrust
+from teleport.api.way import ThroughProxy
 from teleport.config.settings import JoinParams, Settings
 from teleport.errors import BadParameter, ConnectionFailed, JoinRefused, TrustError, VersionRefused
 from teleport.join.method import JoinMethod
@@ -18,6 +19,8 @@ from teleport.resources.address import Address
 from teleport.version import VERSION
 
 PIN = "sha256:" + "0" * 64
+AUTH = Address("auth.example.com", 3025)
+PROXY = Address("proxy.example.com", 443)
 
 
 def build_settings(
@@ -40,9 +43,7 @@ class Joining:
         self.proofs = 0
         method = JoinMethod(build_judge=SecretTokenJudge, prove=self._prove, explain=lambda name: f"look at {name}")
         params = JoinParams(method="token", token_name=SECRET)
-        self._joiner = NetworkJoiner(
-            settings=settings, address=Address("auth", 3025), params=params, method=method, clock=FakeClock()
-        )
+        self._joiner = NetworkJoiner(settings=settings, way=AUTH, params=params, method=method, clock=FakeClock())
 
     def _prove(self) -> str:
         self.proofs += 1
@@ -63,39 +64,66 @@ async def add_ca_file(data_dir: Path) -> None:
 
 async def test_trust_is_by_pin_before_anything_else(tmp_path: Path) -> None:
     await add_ca_file(tmp_path)
-    trust = choose_trust(build_settings(tmp_path, pins=(PIN,), insecure=True))
+    trust = choose_trust(build_settings(tmp_path, pins=(PIN,), insecure=True), AUTH)
     assert isinstance(trust, PinnedConnection)
     assert trust._pins == (PIN,)
 
 
 async def test_trust_is_waived_only_if_told_so(tmp_path: Path) -> None:
     await add_ca_file(tmp_path)
-    trust = choose_trust(build_settings(tmp_path, insecure=True))
+    trust = choose_trust(build_settings(tmp_path, insecure=True), AUTH)
     assert isinstance(trust, PinnedConnection)
     assert trust._pins == ()
 
 
 async def test_trust_is_by_a_ca_file_where_there_is_one(tmp_path: Path) -> None:
     await add_ca_file(tmp_path)
-    assert isinstance(choose_trust(build_settings(tmp_path)), KnownAuthority)
+    assert isinstance(choose_trust(build_settings(tmp_path), AUTH), KnownAuthority)
 
 
 def test_without_any_of_them_the_token_stays_here(tmp_path: Path) -> None:
     with pytest.raises(TrustError, match=r"teleport\.ca_pin"):
-        choose_trust(build_settings(tmp_path))
+        choose_trust(build_settings(tmp_path), AUTH)
+
+
+def test_a_proxy_that_is_verified_is_where_trust_begins_if_nothing_else_is_given(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    trust = choose_trust(build_settings(tmp_path), ThroughProxy(PROXY))
+    assert isinstance(trust, PinnedConnection)
+    assert trust._pins == ()
+    assert caplog.text == ""
+
+
+async def test_pins_and_a_ca_file_count_behind_a_proxy_too(tmp_path: Path) -> None:
+    pinned = choose_trust(build_settings(tmp_path, pins=(PIN,)), ThroughProxy(PROXY, is_insecure=True))
+    assert isinstance(pinned, PinnedConnection)
+    assert pinned._pins == (PIN,)
+    await add_ca_file(tmp_path)
+    assert isinstance(choose_trust(build_settings(tmp_path), ThroughProxy(PROXY)), KnownAuthority)
+
+
+def test_who_verifies_nothing_at_all_is_told_loudly(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    choose_trust(build_settings(tmp_path), ThroughProxy(PROXY, is_insecure=True))
+    assert "INSECURE" in caplog.text
+
+
+def test_an_address_that_may_be_auth_s_own_is_not_where_trust_begins(tmp_path: Path) -> None:
+    with pytest.raises(TrustError, match=r"teleport\.ca_pin"):
+        choose_trust(build_settings(tmp_path), ThroughProxy(PROXY, may_be_auth=True))
 
 
 @pytest.mark.parametrize("content", [b"", b"no certificate", b"\xff\xfe", b"-----BEGIN CERTIFICATE-----\nMA==\n"])
 def test_a_ca_file_that_holds_no_certificate_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "ca.cert").write_bytes(content)
     with pytest.raises(BadParameter):
-        choose_trust(build_settings(tmp_path))
+        choose_trust(build_settings(tmp_path), AUTH)
 
 
 def test_a_ca_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
     (tmp_path / "ca.cert").mkdir()
     with pytest.raises(BadParameter, match="cannot read CA certificates"):
-        choose_trust(build_settings(tmp_path))
+        choose_trust(build_settings(tmp_path), AUTH)
 
 
 async def test_a_join_asks_whom_to_trust_first_and_shows_a_new_proof_each_time(tmp_path: Path) -> None:

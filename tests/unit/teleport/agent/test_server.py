@@ -44,7 +44,7 @@ class Living:
         self.readiness = Readiness(auth.clock)
         self.agent = Agent(
             Settings(nodename="web-1", services=SERVICES),
-            address=Address("auth", 3025),
+            way=Address("auth", 3025),
             joiner=self.joiner if has_token else None,
             states=self.states,
             readiness=self.readiness,

@@ -5,7 +5,7 @@ import aiohttp
 import pytest
 
 from teleport import errors
-from teleport.api import client
+from teleport.api import client, direct
 from teleport.api.client import _error_from
 from teleport.errors import ConnectionFailed, JoinRefused, LimitExceeded, TeleportError, Unavailable
 from teleport.web.errors import STATUS_BY_CODE
@@ -62,6 +62,6 @@ def test_every_error_of_the_table_is_one_of_ours() -> None:
 
 
 def test_silence_and_closed_doors_are_told_apart() -> None:
-    assert client._describe(TimeoutError()) == "no answer in time"
-    assert "does not trust" in client._describe(aiohttp.ServerDisconnectedError())
-    assert client._describe(OSError()) == "OSError"
+    assert direct._describe(TimeoutError()) == "no answer in time"
+    assert "does not trust" in direct._describe(aiohttp.ServerDisconnectedError())
+    assert direct._describe(OSError()) == "OSError"

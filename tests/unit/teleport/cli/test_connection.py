@@ -72,7 +72,7 @@ def test_an_identity_file_goes_before_everything_else(host: Host) -> None:
     path = host.folder / "me.identity"
     path.write_text(build_identity_text())
     target = host.find(ClusterFlags(identity=str(path), auth_server="auth.example.com"))
-    assert target.address == Address("auth.example.com", 3025)
+    assert target.way == Address("auth.example.com", 3025)
     assert not target.is_local
 
 
@@ -99,7 +99,7 @@ def test_the_auth_server_of_this_host_is_found_by_its_configuration(
 ) -> None:
     host.configure(f"{{enabled: yes, listen_addr: {listening}}}")
     host.start_auth()
-    assert host.find(ClusterFlags()).address == dialled
+    assert host.find(ClusterFlags()).way == dialled
     assert host.find(ClusterFlags(config=str(host.config))).is_local
 
 
@@ -112,7 +112,7 @@ def test_the_environment_names_a_configuration(host: Host, tmp_path: Path) -> No
 
 def test_without_a_configuration_the_default_directory_is_looked_at(host: Host) -> None:
     host.start_auth()
-    assert host.find(ClusterFlags()).address == Address("127.0.0.1", 3025)
+    assert host.find(ClusterFlags()).way == Address("127.0.0.1", 3025)
 
 
 def test_a_configuration_that_was_named_must_exist(host: Host) -> None:
@@ -125,13 +125,13 @@ def test_an_empty_name_hides_the_configuration(host: Host, flag: str | None, var
     host.configure("{enabled: yes}")
     host.start_auth()
     environ = {} if variable is None else {"TELEPORT_CONFIG_FILE": variable}
-    with pytest.raises(NotFound, match="give --auth-server"):
+    with pytest.raises(NotFound, match="give --proxy=HOST:443 or --auth-server"):
         host.find(ClusterFlags(config=flag), **environ)
 
 
 def test_a_configuration_without_auth_says_what_to_do(host: Host) -> None:
     host.configure("{enabled: no}")
-    with pytest.raises(NotFound, match="give --auth-server"):
+    with pytest.raises(NotFound, match="give --proxy=HOST:443 or --auth-server"):
         host.find(ClusterFlags())
 
 

@@ -36,7 +36,7 @@ async def read_log(joining: PodJoining, token_file: Path, proof: str) -> str:
     params = JoinParams(method="kubernetes", token_name=TOKEN_NAME)
     settings = Settings(nodename="web-0", data_dir=token_file.parent)
     joiner = NetworkJoiner(
-        settings=settings, address=Address("auth", 3025), params=params, method=METHOD, clock=joining.auth.clock
+        settings=settings, way=Address("auth", 3025), params=params, method=METHOD, clock=joining.auth.clock
     )
     with pytest.raises(TeleportError) as failure:
         await joiner._join(InProcessClient(joining.auth), KnownAuthority(ssl.create_default_context()), generate_keys())

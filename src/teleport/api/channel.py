@@ -1,0 +1,35 @@
+"""What carries requests of the API to auth and answers back, whatever the way there is."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Protocol
+
+from teleport.api.operations import MAX_BODY_BYTES
+
+MAX_ANSWER_BYTES = 32 * MAX_BODY_BYTES
+REQUEST_TIMEOUT = timedelta(seconds=30)
+CONNECT_TIMEOUT = timedelta(seconds=10)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came back for one request."""
+
+    status: int
+    body: bytes = field(repr=False)
+    retry_after: str = ""
+    """The header of that name."""
+
+
+class Channel(Protocol):
+    """A way to auth."""
+
+    async def send(self, method: str, path: str, *, headers: Mapping[str, str], body: bytes | None) -> Answer:
+        """Send a request and return the answer.
+
+        Raises:
+            TrustError: the server is not the one that is meant; nothing was sent to it.
+            ConnectionFailed: it cannot be reached, broke off, or answered too much.
+        """
+        ...
