@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from support.clock import FakeClock
 from support.fake_cluster import NOW, SSH_KEY
 from teleport.api.identity import Identity, render_identity_file
 from teleport.api.messages import Empty
@@ -59,7 +60,9 @@ class Host:
         return path
 
     def find(self, flags: ClusterFlags, **environ: str) -> Target:
-        return find_cluster(flags, environ, default_config=self.config, default_data_dir=self.data_dir)
+        environ = {"TELEPORT_HOME": str(self.folder / "tsh")} | environ
+        clock = FakeClock(NOW)
+        return find_cluster(flags, environ, clock=clock, default_config=self.config, default_data_dir=self.data_dir)
 
 
 @pytest.fixture
