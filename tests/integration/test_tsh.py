@@ -143,7 +143,7 @@ def test_applications_are_listed_as_in_the_guide(
     pem = Path(alice.tsh("apps", "config", "--format=cert").strip())
     assert stat.S_IMODE(pem.stat().st_mode) == 0o600
     assert alice.tsh("apps", "config", "--format=uri").startswith("https://demo-app.localhost:")
-    assert alice.tsh("apps", "logout") == "Logged out of app demo-app\n"
+    assert alice.tsh("apps", "logout", "demo-app") == "Logged out of app demo-app\n"
     assert not pem.exists()
     assert alice.run("tsh", "apps", "login", "nothing").returncode == 1
 

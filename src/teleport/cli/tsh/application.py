@@ -11,7 +11,7 @@ from teleport.api.people import AppInfo, AppsListRequest
 from teleport.cli.profile import HTTPS_PORT, Profile
 from teleport.cli.searching import join_labels
 from teleport.errors import BadParameter, NotFound
-from teleport.resources.address import parse_address
+from teleport.resources.address import Address, parse_address
 
 TCP = "TCP"
 
@@ -23,7 +23,7 @@ class Application:
     Args:
         info: what auth says of it.
         host: the host name by which browsers and programs open it at the proxy.
-        port: the proxy's port.
+        port: the proxy's, as the world knows it.
     """
 
     info: AppInfo
@@ -58,16 +58,17 @@ class Application:
 
 def build_application(info: AppInfo, profile: Profile) -> Application:
     """Return an application by the names of a login's proxy: what has no address of its own is below the proxy's."""
-    public = _find_host(profile.public_addr) or profile.address.host
-    return Application(info, _find_host(info.public_addr) or f"{info.name}.{public}", profile.address.port)
+    public = _parse_told(profile.public_addr) or profile.address
+    own = _parse_told(info.public_addr)
+    return Application(info, own.host.lower() if own else f"{info.name}.{public.host}", public.port)
 
 
-def _find_host(address: str) -> str:
-    """Return the host of an address that others have told; none if it is no address."""
+def _parse_told(address: str) -> Address | None:
+    """Return an address that others have told, or None if it is none."""
     try:
-        return parse_address(address, HTTPS_PORT).host if address else ""
+        return parse_address(address, HTTPS_PORT) if address else None
     except BadParameter:
-        return ""
+        return None
 
 
 async def load_applications(client: Client, profile: Profile) -> list[Application]:
