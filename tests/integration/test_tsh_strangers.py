@@ -85,5 +85,5 @@ async def test_what_does_not_answer_as_a_proxy_is_none(tmp_path: Path, answer: d
 
 
 async def test_without_a_port_all_that_was_tried_is_told() -> None:
-    with pytest.raises(ConnectionFailed, match="localhost:443: .*; cannot talk to localhost:3080: "):
+    with pytest.raises(ConnectionFailed, match=r"localhost:443: .*; cannot talk to localhost:3080: "):
         await find_proxy(Session(proxy="localhost"))

@@ -55,5 +55,5 @@ def test_a_login_elsewhere_is_none_here(open_session: Opener) -> None:
 
 def test_another_users_login_is_not_used(open_session: Opener) -> None:
     session = open_session(build_profile(), user="bob")
-    with pytest.raises(AccessDenied, match="alice is logged in at .*, and not bob"):
+    with pytest.raises(AccessDenied, match=r"alice is logged in at .*, and not bob"):
         session.load_profile()
