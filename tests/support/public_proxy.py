@@ -51,6 +51,11 @@ class PublicProxy:
         """Return the proxy's address as agents are told."""
         return f"{NAME}:{self.proxy.address.port}"
 
+    @property
+    def way(self) -> ThroughProxy:
+        """Return the way to auth of one who does not look at web certificates."""
+        return ThroughProxy(Address(NAME, self.proxy.address.port), is_insecure=True)
+
     def start(self) -> "PublicProxy":
         """Start it and wait until it passes clients on."""
         self.proxy.start()
@@ -75,9 +80,8 @@ class PublicProxy:
         return self.make_agent(name, f"--token={token}", *flags, roles=roles).start().wait_until_ready()
 
     async def call(self, operation: Operation[RequestT, ResponseT], request: RequestT, identity: Identity) -> ResponseT:
-        """Ask for an operation through the proxy, whoever shows which web certificate."""
-        way = ThroughProxy(Address(NAME, self.proxy.address.port), is_insecure=True)
-        async with connect(way, identity) as client:
+        """Ask for an operation through the proxy."""
+        async with connect(self.way, identity) as client:
             return await client.call(operation, request)
 
 
@@ -97,9 +101,14 @@ def coming_from(source: str, target: Address) -> Iterator[Address]:
     thread.start()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(OSError):
+        writers = [writer]
+        try:
             there = await asyncio.open_connection(target.host, target.port, local_addr=(source, 0))
+            writers.append(there[1])
             await asyncio.gather(_pump(reader, there[1]), _pump(there[0], writer))
+        finally:
+            for each in writers:
+                each.transport.abort()
 
     async def start() -> asyncio.Server:
         return await asyncio.start_server(serve, HOST, 0)
@@ -110,6 +119,7 @@ def coming_from(source: str, target: Address) -> Iterator[Address]:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.sleep(0)  # the transports are told that they are over
 
     server = asyncio.run_coroutine_threadsafe(start(), loop).result(PATIENCE)
     try:

@@ -9,6 +9,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Self
 
+from teleport.api.identity import Identity
 from teleport.pki.authority import TlsSigner, create_tls_authority
 from teleport.pki.keys import generate_private_key, private_key_to_pem
 from teleport.pki.pins import ca_pin
@@ -29,16 +30,25 @@ class RogueServer:
         cluster_name: what it says it is.
         shown: the CA certificates that it claims for its own; by default those that it made.
         hangs_up: whether it closes every connection after its first answer.
+        identity: whose certificate it shows, in place of one of its own CA.
     """
 
-    def __init__(self, cluster_name: str, *, shown: Sequence[str] = (), hangs_up: bool = False) -> None:
+    def __init__(
+        self, cluster_name: str, *, shown: Sequence[str] = (), hangs_up: bool = False, identity: Identity | None = None
+    ) -> None:
         now = datetime.now(UTC)
         pair = create_tls_authority(cluster_name, not_before=now - DAY, not_after=now + DAY)
         self._cluster_name = cluster_name
         self._shown = list(shown) or [pair.certificate]
         self._hangs_up = hangs_up
         self.pin = ca_pin(pair.certificate)
-        self._context = _build_context(TlsSigner(pair), cluster_name, now)
+        self._context = (
+            _build_context(TlsSigner(pair), cluster_name, now)
+            if identity is None
+            else build_server_context(
+                certificate_pem_chain=identity.tls_certificate, private_key_pem=identity.tls_key, client_ca_pems=()
+            )
+        )
         self._socket = socket.create_server(("127.0.0.1", 0))
         self._thread = threading.Thread(target=self._serve)
         self.connections = 0

@@ -1,5 +1,7 @@
 """What carries requests of the API to auth and answers back, whatever the way there is."""
 
+import os
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -33,3 +35,12 @@ class Channel(Protocol):
             ConnectionFailed: it cannot be reached, broke off, or answered too much.
         """
         ...
+
+
+def describe_cause(error: OSError) -> str:
+    """Return what the system says, without the addresses and objects that libraries put around it."""
+    if isinstance(error, ssl.SSLError):
+        return f"TLS failed: {error.reason or error}"
+    if error.errno is not None and error.errno > 0:
+        return os.strerror(error.errno)
+    return error.strerror or str(error)

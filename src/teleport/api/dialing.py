@@ -8,8 +8,7 @@ import asyncio
 import ssl
 from collections.abc import Callable
 
-from teleport.api.channel import CONNECT_TIMEOUT
-from teleport.api.direct import describe_cause
+from teleport.api.channel import CONNECT_TIMEOUT, describe_cause
 from teleport.api.forwarding import AUTH_ALPN, CONNECT_AUTH_PATH
 from teleport.api.trust import SERVER_NAME, ServerTrust
 from teleport.api.way import ThroughProxy
@@ -37,9 +36,10 @@ async def dial_auth(way: ThroughProxy, trust: ServerTrust, protocol_factory: Cal
         async with asyncio.timeout(CONNECT_TIMEOUT.total_seconds()):
             inner = await _reach_auth(way, outer, trust, protocol_factory)
         trust.check(inner)
-    except TimeoutError as error:
+    except OSError as error:
         outer.abort()
-        raise ConnectionFailed(f"cannot talk to auth through proxy {way}: no answer in time") from error
+        why = "no answer in time" if isinstance(error, TimeoutError) else describe_cause(error)
+        raise ConnectionFailed(f"cannot talk to auth through proxy {way}: {why}") from error
     except BaseException:
         outer.abort()
         raise

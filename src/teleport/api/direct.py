@@ -1,13 +1,12 @@
 """The direct way to auth: TLS to its own address."""
 
-import os
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
 from teleport import errors
-from teleport.api.channel import CONNECT_TIMEOUT, MAX_ANSWER_BYTES, REQUEST_TIMEOUT, Answer
+from teleport.api.channel import CONNECT_TIMEOUT, MAX_ANSWER_BYTES, REQUEST_TIMEOUT, Answer, describe_cause
 from teleport.api.trust import ServerTrust
 from teleport.lean_aiohttp import aiohttp
 from teleport.resources.address import Address
@@ -64,15 +63,6 @@ def _describe(error: Exception) -> str:
     if isinstance(error, aiohttp.ClientConnectorError):
         return describe_cause(error.os_error)
     return str(error) or type(error).__name__
-
-
-def describe_cause(error: OSError) -> str:
-    """Return what the system says, without the addresses and objects that libraries put around it."""
-    if isinstance(error, ssl.SSLError):
-        return f"TLS failed: {error.reason or error}"
-    if error.errno is not None and error.errno > 0:
-        return os.strerror(error.errno)
-    return error.strerror or str(error)
 
 
 @asynccontextmanager

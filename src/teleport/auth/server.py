@@ -2,7 +2,8 @@
 
 import logging
 import os
-from collections.abc import AsyncIterator, Collection, Coroutine
+import ssl
+from collections.abc import AsyncIterator, Collection, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from functools import partial
@@ -59,6 +60,7 @@ from teleport.web.listener import TlsListener
 from teleport.web.metrics import Metrics
 from teleport.web.readiness import Readiness
 from teleport.web.router import Router
+from teleport.web.service import Service
 from teleport.web.tls import ALPN
 
 COMPONENT = "auth"
@@ -196,8 +198,14 @@ class AuthServer:
             max_connections=settings.connection_limits.max_connections,
             is_welcome=self._limits.is_heeded_by,
         )
-        self._identity = ServerIdentity(authority=authority, host_id=self._host_id, names=build_names(settings))
-        self._listener = self._build_listener()
+        services = self._build_services()
+        self._identity = ServerIdentity(
+            authority=authority,
+            host_id=self._host_id,
+            names=build_names(settings),
+            protocols=[name for name in services if name is not None],
+        )
+        self._listener = self._build_listener(services)
 
     @property
     def cluster_name(self) -> str:
@@ -296,9 +304,8 @@ class AuthServer:
     def _advertised_host(self) -> str:
         return self._settings.advertise_ip or find_outward_host(self._settings.auth.listen_addr.host)
 
-    def _build_listener(self) -> TlsListener:
-        """Return the listener; what runs inside a connection is chosen by ALPN, and who names no protocol is cut."""
-        limits = self._settings.connection_limits
+    def _build_services(self) -> dict[str | None, Service]:
+        """Return what runs inside connections, by ALPN; who names no protocol is cut."""
         endpoints = Endpoints(
             table=self._build_handlers().table,
             authority=self._authority,
@@ -310,23 +317,30 @@ class AuthServer:
         )
         router = Router(
             routes=endpoints.build_routes(),
-            limiter=RateLimiter(limits.anonymous_requests, self._clock),
+            limiter=RateLimiter(self._settings.connection_limits.anonymous_requests, self._clock),
             clock=self._clock,
-            body_timeout=limits.request_timeout,
+            body_timeout=self._settings.connection_limits.request_timeout,
         )
         forwarded = ForwardedConnections(
             identify=self._identify,
             check_pod=self._pod_lives.check,
             admissions=self._admissions,
-            context=self._identity.context,
+            context=self._find_context,
             services={ALPN: router},
-            handshake_timeout=limits.handshake_timeout,
+            handshake_timeout=self._settings.connection_limits.handshake_timeout,
         )
+        return {ALPN: router, FORWARD_ALPN: forwarded}
+
+    def _find_context(self) -> ssl.SSLContext:
+        return self._identity.context()
+
+    def _build_listener(self, services: Mapping[str | None, Service]) -> TlsListener:
+        limits = self._settings.connection_limits
         return TlsListener(
             host=self._settings.auth.listen_addr.host,
             port=self._settings.auth.listen_addr.port,
             context=self._identity.context,
-            services={ALPN: router, FORWARD_ALPN: forwarded},
+            services=services,
             admissions=self._admissions,
             handshake_timeout=limits.handshake_timeout,
         )

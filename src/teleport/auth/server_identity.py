@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
-from teleport.api.forwarding import FORWARD_ALPN
 from teleport.api.identity import Identity, render_identity_file
 from teleport.auth.authority import Authority, CertifiedKeys, HostGrant
 from teleport.pki.csr import build_csr, parse_csr
@@ -34,12 +33,16 @@ class ServerIdentity:
         authority: signs the server's certificate, and says whose client certificates are good.
         host_id: of this host.
         names: host names and addresses by which clients may know this server.
+        protocols: what may run inside its connections (ALPN).
     """
 
-    def __init__(self, *, authority: Authority, host_id: str, names: Sequence[str]) -> None:
+    def __init__(
+        self, *, authority: Authority, host_id: str, names: Sequence[str], protocols: Sequence[str] = (ALPN,)
+    ) -> None:
         self._authority = authority
         self._host_id = host_id
         self._names = tuple(names)
+        self._protocols = tuple(protocols)
         self._private_key = generate_private_key()
         self._csr = parse_csr(build_csr(self._private_key, "auth"))
         authority.reserve_key(self._csr.fingerprint)
@@ -62,7 +65,7 @@ class ServerIdentity:
             certificate_pem_chain=issued.certificates.tls_certificate + trusted[AuthorityType.HOST][0],
             private_key_pem=private_key_to_pem(self._private_key),
             client_ca_pems=[*trusted[AuthorityType.HOST], *trusted[AuthorityType.USER]],
-            protocols=(ALPN, FORWARD_ALPN),
+            protocols=self._protocols,
         )
 
 

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 
+from teleport.api.channel import describe_cause
 from teleport.api.client import build_identity_context
 from teleport.api.forwarding import FORWARD_ALPN, build_auth_preface
 from teleport.api.host import Host
@@ -104,9 +105,8 @@ class AuthLink:
                 )
             _check_server(transport.get_extra_info("ssl_object"))
         except OSError as error:
-            raise ConnectionFailed(
-                f"clients are not passed on: cannot talk to auth at {self._address}: {error}"
-            ) from error
+            why = "no answer in time" if isinstance(error, TimeoutError) else describe_cause(error)
+            raise ConnectionFailed(f"clients are not passed on: auth at {self._address}: {why}") from error
         except TeleportError:
             session.abort()
             raise

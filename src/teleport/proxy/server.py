@@ -81,11 +81,11 @@ class ProxyServer:
                 trust=host.trust,
                 certificates=certificates.load(),
             )
-            self._report(WEB_COMPONENT, None)
             admissions = Admissions(
                 metrics=self._metrics, max_connections=self._settings.connection_limits.max_connections
             )
             listener = self._build_listener(tls, services, admissions)
+            self._report(WEB_COMPONENT, None)
             await listener.start()
             stack.push_async_callback(listener.stop, GRACE)
             self._readiness.succeed(COMPONENT)
@@ -99,9 +99,9 @@ class ProxyServer:
         report_link = partial(self._report, AUTH_LINK_COMPONENT)
         return [
             offer_discovery(self._proxy, cluster_name=host.cluster_name, trust=lambda: host.trust),
-            offer_scripts(Archives(self._proxy.dist_dir), public_addrs=self._proxy.public_addrs),
-            offer_logins(host, clock=self._clock),
             await stack.enter_async_context(open_auth_path(host, limiter=limiter, report=report_link)),
+            offer_logins(host, clock=self._clock),
+            offer_scripts(Archives(self._proxy.dist_dir), public_addrs=self._proxy.public_addrs),
         ]
 
     def _build_services(self, offers: Sequence[Offer], limiter: RateLimiter) -> dict[str | None, Service]:

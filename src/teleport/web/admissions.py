@@ -106,6 +106,7 @@ class Admissions:
         if connection not in self._connections:
             return
         self._connections.remove(connection)
+        connection.let_go()
         self._metrics.connections.dec()
         _take_away(self._count_by_network, connection.network)
         if connection.peer is not None and not connection.peer.anonymous:
@@ -150,3 +151,7 @@ class Admitted(asyncio.Protocol):
         """Cut the connection."""
         if self._transport is not None:
             self._transport.abort()
+
+    def let_go(self) -> None:
+        """Let the transport go, which knows this connection: its TLS need not wait for the garbage collector."""
+        self._transport = None

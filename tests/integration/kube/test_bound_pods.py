@@ -9,7 +9,8 @@ import pytest
 
 from support.cluster import AgentFactory, AuthServer
 from support.kube_apiserver import KubeApiServer
-from support.processes import wait_until
+from support.processes import Processes, wait_until
+from support.public_proxy import PublicProxy
 from support.strangers import Stranger
 from support.workload import Workload
 from teleport.api.client import build_identity_context, open_client
@@ -118,6 +119,25 @@ def test_hostile_11_an_open_connection_is_cut(member: Member, kubernetes: KubeAp
 
     with pytest.raises((MembershipEnded, ConnectionFailed)):
         asyncio.run(lose_connection())
+
+
+def test_hostile_11_a_connection_through_a_proxy_is_cut_too(
+    member: Member, kubernetes: KubeApiServer, processes: Processes, tmp_path: Path
+) -> None:
+    front = PublicProxy(processes, tmp_path / "public", member.workload.auth).start()
+
+    async def lose_connection() -> None:
+        async with open_client(front.way, member.trust) as client:
+            await client.call(PING, Empty())
+            kubernetes.delete_pod(member.workload.namespace, POD)
+            while True:
+                await client.call(PING, Empty())
+                await asyncio.sleep(0.01)
+
+    with pytest.raises((MembershipEnded, ConnectionFailed)):
+        asyncio.run(lose_connection())
+    with pytest.raises(MembershipEnded):
+        asyncio.run(front.call(PING, Empty(), member.identity))
 
 
 def test_hostile_11_from_its_deletion_timestamp_on_a_pod_admits_nobody_and_keeps_whom_it_has(
