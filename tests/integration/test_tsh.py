@@ -207,7 +207,7 @@ def test_a_login_of_another_cluster_is_refused_by_whoever_logged_in(
     theirs = PublicProxy(processes, tmp_path / "theirs", other, authority=front.authority).start()
     path, profile = read_profile(bob)
     profile["proxy"] = theirs.address
-    path.with_name(f"{theirs.address}.json").write_text(json.dumps(profile))
+    path.with_name(f"{theirs.address.replace(':', '_')}.json").write_text(json.dumps(profile))
     done = bob.run("tsh", "apps", "ls", f"--proxy={theirs.address}")
     assert done.returncode == 1
     assert "is not the one that is meant" in done.stderr

@@ -66,10 +66,7 @@ class ProfileStore:
         if address is None:
             raise NotFound("not logged in: log in with `tsh login --proxy=HOST:443`")
         self._check_private()
-        text = _read(self._find_file(address))
-        if text is None:
-            raise NotFound(f"not logged in at {address}: log in with `tsh login --proxy={address}`")
-        return _parse(text, self._find_file(address), address)
+        return self._load_file(self._find_file(address), address)
 
     def list_all(self) -> list[Profile]:
         """Return all logins, by proxy; a file that is none is left out.
@@ -81,7 +78,7 @@ class ProfileStore:
         found = []
         for path in sorted(self._home.joinpath("profiles").glob(f"*{_SUFFIX}"))[:MAX_PROFILES]:
             with suppress(TeleportError):
-                found.append(self.load(parse_address(path.name.removesuffix(_SUFFIX), HTTPS_PORT)))
+                found.append(self._load_file(path))
         return found
 
     def store(self, profile: Profile) -> None:
@@ -166,11 +163,20 @@ class ProfileStore:
         folder = self._find_apps(proxy)
         return folder / f"{parse_app_name(name)}.pem", folder / f"{name}.ca.pem"
 
+    def _load_file(self, path: Path, proxy: Address | None = None) -> Profile:
+        text = _read(path)
+        if text is None:
+            raise NotFound(f"not logged in at {proxy}: log in with `tsh login --proxy={proxy}`")
+        profile = _parse(text, path)
+        if self._find_file(profile.address) != path:
+            raise StorageError(f"{path} is a login at {profile.proxy}: log in again with `tsh login`")
+        return profile
+
     def _find_file(self, proxy: Address) -> Path:
-        return self._home / "profiles" / f"{proxy}{_SUFFIX}"
+        return self._home / "profiles" / f"{_name(proxy)}{_SUFFIX}"
 
     def _find_apps(self, proxy: Address) -> Path:
-        return self._home / "apps" / str(proxy)
+        return self._home / "apps" / _name(proxy)
 
     def _find_current(self) -> Address | None:
         text = _read(self._home / _CURRENT)
@@ -224,11 +230,15 @@ def _read(path: Path) -> str | None:
     return raw.decode(errors="replace")
 
 
-def _parse(text: str, path: Path, proxy: Address) -> Profile:
+def _parse(text: str, path: Path) -> Profile:
     try:
         profile = Profile.model_validate_json(text)
-        if profile.address == proxy:
-            return profile
+        parse_address(profile.proxy, HTTPS_PORT)
     except (ValidationError, BadParameter) as error:
-        raise StorageError(f"{path} is no login: log in again with `tsh login --proxy={proxy}`") from error
-    raise StorageError(f"{path} is a login at {profile.proxy}: log in again with `tsh login --proxy={proxy}`")
+        raise StorageError(f"{path} is no login: remove it, or log in again with `tsh login`") from error
+    return profile
+
+
+def _name(proxy: Address) -> str:
+    """Return the name of a proxy's files: a colon would be the border of a password for `curl --cert`."""
+    return str(proxy).replace(":", "_")

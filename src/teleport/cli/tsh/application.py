@@ -93,10 +93,15 @@ def render_curl(application: Application, profile: Profile, pem: Path, *, is_ins
     """Return a command that opens an application, by the proxy of the login, whatever the names resolve to."""
     host, port = application.host, application.port
     flags = [
-        f"--cert {quote(str(pem))}",
+        f"--cert {quote(_escape_colons(pem))}",
         f"--key {quote(str(pem))}",
         *([] if host == profile.address.host else [f"--connect-to {quote(f'{host}:{port}:{profile.proxy}')}"]),
         *(["--insecure"] if is_insecure else []),
         quote(application.url),
     ]
     return "curl \\\n  " + " \\\n  ".join(flags)
+
+
+def _escape_colons(path: Path) -> str:
+    """Return a path as curl's `--cert` wants it: behind a colon it expects a password."""
+    return str(path).replace("\\", "\\\\").replace(":", "\\:")

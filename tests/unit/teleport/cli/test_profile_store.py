@@ -12,6 +12,7 @@ from teleport.cli.profile_store import MAX_FILE_BYTES, ProfileStore, find_home
 from teleport.errors import AccessDenied, BadParameter, NotFound, StorageError
 
 ALICE = build_profile()
+FILE = "teleport.example.com_443.json"
 OTHER = build_profile(proxy="other.example.com:3080", user="bob")
 
 
@@ -102,14 +103,24 @@ def test_hostile_names_of_proxies_stay_in_the_folder(store: ProfileStore, tmp_pa
     assert store.load().proxy == f"{host}:443"
 
 
+def test_no_name_of_a_file_has_the_colon_at_which_curl_expects_a_password(store: ProfileStore, tmp_path: Path) -> None:
+    for proxy in ("teleport.example.com:443", "[2001:db8::1]:3080"):
+        profile = build_profile(proxy=proxy)
+        store.store(profile)
+        store.store_app(profile, "grafana")
+        assert store.load() == profile
+    assert not any(":" in str(path.relative_to(tmp_path)) for path in list_files(tmp_path))
+    assert len(store.list_all()) == 2
+
+
 @pytest.mark.parametrize("content", [b"", b"{}", b"\xff\xfe", b"[" * 10_000, ALICE.model_dump_json().encode()[:-9]])
 def test_a_file_that_is_no_login_says_what_to_do_and_hides_no_other(
     store: ProfileStore, tmp_path: Path, content: bytes
 ) -> None:
     store.store(OTHER)
     store.store(ALICE)
-    tmp_path.joinpath("tsh", "profiles", f"{ALICE.proxy}.json").write_bytes(content)
-    with pytest.raises(StorageError, match="is no login: log in again with `tsh login --proxy=teleport") as refusal:
+    tmp_path.joinpath("tsh", "profiles", FILE).write_bytes(content)
+    with pytest.raises(StorageError, match="is no login: remove it, or log in again") as refusal:
         store.load()
     assert "PRIVATE" not in refusal.value.message
     assert store.list_all() == [OTHER]
@@ -118,7 +129,7 @@ def test_a_file_that_is_no_login_says_what_to_do_and_hides_no_other(
 def test_a_login_under_the_name_of_another_proxy_is_refused(store: ProfileStore, tmp_path: Path) -> None:
     store.store(ALICE)
     folder = tmp_path / "tsh" / "profiles"
-    folder.joinpath(f"{ALICE.proxy}.json").rename(folder / f"{OTHER.proxy}.json")
+    folder.joinpath(FILE).rename(folder / "other.example.com_3080.json")
     with pytest.raises(StorageError, match="is a login at teleport"):
         store.load(OTHER.address)
 
@@ -126,7 +137,7 @@ def test_a_login_under_the_name_of_another_proxy_is_refused(store: ProfileStore,
 @pytest.mark.parametrize(("size", "fits"), [(MAX_FILE_BYTES, True), (MAX_FILE_BYTES + 1, False)])
 def test_a_file_is_read_up_to_its_limit(store: ProfileStore, tmp_path: Path, size: int, *, fits: bool) -> None:
     store.store(ALICE)
-    path = tmp_path / "tsh" / "profiles" / f"{ALICE.proxy}.json"
+    path = tmp_path / "tsh" / "profiles" / FILE
     path.write_bytes(path.read_bytes().ljust(size))
     if fits:
         assert store.load() == ALICE

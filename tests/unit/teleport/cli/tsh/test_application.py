@@ -56,9 +56,9 @@ def test_who_may_not_open_an_application_is_told_no_more_than_if_there_were_none
 
 def test_the_hint_for_curl_goes_by_the_proxy_of_the_login_and_quotes_what_a_shell_would_read() -> None:
     application = build_application(build_app(), build_profile(proxy="localhost:3080", public_addr="proxy.example.com"))
-    text = render_curl(application, build_profile(proxy="localhost:3080"), Path("/home/a b/x.pem"), is_insecure=True)
+    text = render_curl(application, build_profile(proxy="localhost:3080"), Path("/home/a b:c/x.pem"), is_insecure=True)
     assert text == (
-        "curl \\\n  --cert '/home/a b/x.pem' \\\n  --key '/home/a b/x.pem' \\\n"
+        "curl \\\n  --cert '/home/a b\\:c/x.pem' \\\n  --key '/home/a b:c/x.pem' \\\n"
         "  --connect-to grafana.proxy.example.com:443:localhost:3080 \\\n  --insecure \\\n"
         "  https://grafana.proxy.example.com"
     )
