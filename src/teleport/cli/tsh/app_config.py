@@ -9,6 +9,7 @@ from teleport.cli.output import render_documents, render_json, render_pairs
 from teleport.cli.params import format_option
 from teleport.cli.tsh.application import choose_application, load_applications, render_curl
 from teleport.cli.tsh.cluster import ask
+from teleport.cli.tsh.profiles import load_profile, open_store
 from teleport.cli.tsh.session import Session, TshCommand
 from teleport.errors import BadParameter, NotFound
 
@@ -23,7 +24,7 @@ from teleport.errors import BadParameter, NotFound
 @click.pass_obj
 def config(session: Session, *, app: str, output_format: str) -> None:
     """Show what other programs need to open an application into which you have logged."""
-    profile, store = session.load_profile(), session.store
+    profile, store = load_profile(session), open_store(session)
     name = choose_name(store.list_apps(profile.address), app)
     application = choose_application(ask(session, load_applications), name)
     pem, authorities = store.find_app_files(profile.address, name)

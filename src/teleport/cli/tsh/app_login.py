@@ -4,6 +4,7 @@ import click
 
 from teleport.cli.tsh.application import TCP, choose_application, load_applications, render_curl
 from teleport.cli.tsh.cluster import ask
+from teleport.cli.tsh.profiles import load_profile, open_store
 from teleport.cli.tsh.session import Session, TshCommand
 
 
@@ -16,7 +17,7 @@ def login(session: Session, *, app: str) -> None:
     It is good for as long as the login is.
     """
     application = choose_application(ask(session, load_applications), app)
-    profile, store = session.load_profile(), session.store
+    profile, store = load_profile(session), open_store(session)
     if application.kind == TCP:
         click.echo(f"{app} speaks TCP. Open a port of this machine that leads there:\n\n  tsh proxy app {app}")
         return

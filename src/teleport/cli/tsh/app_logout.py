@@ -2,6 +2,7 @@
 
 import click
 
+from teleport.cli.tsh.profiles import load_profile, open_store
 from teleport.cli.tsh.session import Session, TshCommand
 from teleport.errors import NotFound
 
@@ -11,7 +12,7 @@ from teleport.errors import NotFound
 @click.pass_obj
 def logout(session: Session, *, app: str) -> None:
     """Delete what `tsh apps login` has written, for one application or for all."""
-    profile, store = session.load_profile(), session.store
+    profile, store = load_profile(session), open_store(session)
     names = [app] if app else store.list_apps(profile.address)
     removed = [name for name in names if store.remove_app(profile.address, name)]
     if not removed:

@@ -14,7 +14,8 @@ from teleport.api.trust import KnownAuthority
 from teleport.api.way import ThroughProxy
 from teleport.api.web import WEB_PING, ProxyPing
 from teleport.cli.profile import Profile
-from teleport.cli.tsh.session import Session, list_candidates
+from teleport.cli.tsh.profiles import list_candidates, load_profile
+from teleport.cli.tsh.session import Session
 from teleport.errors import ConnectionFailed, TeleportError, TrustError, VersionRefused
 from teleport.resources.address import Address
 from teleport.version import VERSION, explain_version_gap
@@ -95,7 +96,7 @@ def ask(session: Session, work: Callable[[Client, Profile], Awaitable[T]]) -> T:
         AccessDenied: the login has expired.
         TeleportError: the cluster is not the one of the login, does not answer, or refuses.
     """
-    profile = session.load_profile()
+    profile = load_profile(session)
     profile.check_valid(session.clock.now())
 
     async def reach() -> T:

@@ -14,6 +14,7 @@ from teleport.api.web import WEB_LOGIN, ProxyPing, WebLoginRequest
 from teleport.cli.escaping import escape
 from teleport.cli.profile import Profile
 from teleport.cli.tsh.cluster import find_proxy, open_web_client
+from teleport.cli.tsh.profiles import find_profile, open_store
 from teleport.cli.tsh.secret_input import read_secret
 from teleport.cli.tsh.session import Session, TshCommand
 from teleport.cli.tsh.status_text import render_profile
@@ -56,7 +57,7 @@ def login(session: Session, *, ttl: int, out: Path | None, _output_format: str) 
 
     Who is logged in already is only shown how. Without a terminal, password and code are two lines of the input.
     """
-    last = session.find_profile()
+    last = find_profile(session)
     if out is None and last is not None and _is_meant(session, last):
         _show(session, last)
         return
@@ -70,7 +71,7 @@ def login(session: Session, *, ttl: int, out: Path | None, _output_format: str) 
         write_private_file(out, render_identity_file(profile.identity).encode())
         click.echo(f"The identity of {escape(user)} has been written to {out}", err=True)
         return
-    session.store.store(profile)
+    open_store(session).store(profile)
     _show(session, profile)
 
 

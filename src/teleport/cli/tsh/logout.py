@@ -3,6 +3,7 @@
 import click
 
 from teleport.cli.escaping import escape
+from teleport.cli.tsh.profiles import load_profile, open_store
 from teleport.cli.tsh.session import Session, TshCommand
 
 
@@ -13,9 +14,9 @@ def logout(session: Session) -> None:
 
     What was deleted here is deleted nowhere else: copies of a certificate are good until it expires.
     """
-    store = session.store
+    store = open_store(session)
     if session.proxy or session.user:
-        profile = session.load_profile()
+        profile = load_profile(session)
         store.remove(profile.address)
         click.echo(f"Logged out {escape(profile.user)} from {profile.proxy}.")
         return

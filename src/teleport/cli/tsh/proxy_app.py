@@ -7,6 +7,7 @@ import click
 from teleport.cli.tsh.application import choose_application, load_applications
 from teleport.cli.tsh.cluster import ask
 from teleport.cli.tsh.local_proxy import LocalProxy
+from teleport.cli.tsh.profiles import load_profile
 from teleport.cli.tsh.session import Session, TshCommand
 from teleport.resources.address import MAX_PORT
 
@@ -20,7 +21,7 @@ def proxy_app(session: Session, *, app: str, port: int) -> None:
 
     Whoever may connect to 127.0.0.1 here opens the application as you; web pages of other origins are refused.
     """
-    profile = session.load_profile()
+    profile = load_profile(session)
     application = choose_application(ask(session, load_applications), app)
     local = LocalProxy(application, profile, clock=session.clock, is_insecure=session.insecure)
 

@@ -1,4 +1,4 @@
-"""What one run of `tsh` knows: its global flags, the time, and where logins are."""
+"""What one run of `tsh` knows: its global flags, the time, and the environment."""
 
 import os
 from collections.abc import Mapping
@@ -9,14 +9,7 @@ import click
 
 from teleport.cli.command import Command
 from teleport.cli.console import Invocation
-from teleport.cli.profile import HTTPS_PORT, Profile
-from teleport.cli.profile_store import ProfileStore, find_home
 from teleport.clock import Clock, SystemClock
-from teleport.errors import AccessDenied, NotFound
-from teleport.resources.address import Address, parse_address
-
-PROXY_PORTS = (HTTPS_PORT, 3080)
-"""Where a proxy is looked for whose port is not named."""
 
 
 @dataclass(slots=True)
@@ -31,54 +24,6 @@ class Session(Invocation):
     skip_version_check: bool = False
     clock: Clock = field(default_factory=SystemClock)
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
-
-    @property
-    def store(self) -> ProfileStore:
-        """Return this user's logins."""
-        return ProfileStore(find_home(self.environ))
-
-    def find_profile(self) -> Profile | None:
-        """Return the login at the named proxy, or the one that was made last; None if there is none.
-
-        Raises:
-            TeleportError: what is stored is no login, or not this user's alone.
-        """
-        try:
-            return self._load()
-        except NotFound:
-            return None
-
-    def load_profile(self) -> Profile:
-        """Return the login that is meant, whether it is still good or not.
-
-        Raises:
-            NotFound: there is none.
-            AccessDenied: it is another user's than the one that is named.
-        """
-        profile = self._load()
-        if self.user and profile.user != self.user:
-            raise AccessDenied(
-                f"{profile.user} is logged in at {profile.proxy}, and not {self.user}: log in with "
-                f"`tsh login --proxy={profile.proxy} --user={self.user}`"
-            )
-        return profile
-
-    def _load(self) -> Profile:
-        if not self.proxy:
-            return self.store.load()
-        candidates = list_candidates(self.proxy)
-        known = {profile.address: profile for profile in self.store.list_all()}
-        found = next((known[address] for address in candidates if address in known), None)
-        return found or self.store.load(candidates[0])
-
-
-def list_candidates(text: str) -> list[Address]:
-    """Return where a proxy may be: at its port, or at those that proxies have where none is named.
-
-    Raises:
-        BadParameter: it is no address.
-    """
-    return list(dict.fromkeys(parse_address(text.strip().lower(), port) for port in PROXY_PORTS))
 
 
 class TshCommand(Command):

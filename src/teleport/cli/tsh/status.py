@@ -5,6 +5,7 @@ import click
 from teleport.cli.console import FAILURE
 from teleport.cli.output import render_json
 from teleport.cli.params import format_option
+from teleport.cli.tsh.profiles import load_profile, open_store
 from teleport.cli.tsh.session import Session, TshCommand
 from teleport.cli.tsh.status_text import describe_profile, render_profiles
 
@@ -17,9 +18,9 @@ def status(session: Session, *, output_format: str) -> int:
 
     The exit status is 1 where nobody is logged in, or the active login has expired.
     """
-    active = session.load_profile()
+    active = load_profile(session)
     now = session.clock.now()
-    profiles = session.store.list_all()
+    profiles = open_store(session).list_all()
     if output_format == "json":
         others = [describe_profile(profile, is_active=False) for profile in profiles if profile != active]
         click.echo(render_json({"active": describe_profile(active, is_active=True), "profiles": others}))

@@ -5,7 +5,8 @@ import pytest
 
 from support.logins import build_profile
 from teleport.cli.profile import Profile
-from teleport.cli.tsh.session import Session, list_candidates
+from teleport.cli.tsh.profiles import find_profile, list_candidates, load_profile, open_store
+from teleport.cli.tsh.session import Session
 from teleport.errors import AccessDenied, BadParameter, NotFound
 
 Opener = Callable[..., Session]
@@ -16,7 +17,7 @@ def open_session(tmp_path: Path) -> Opener:
     def build(*profiles: Profile, proxy: str = "", user: str = "") -> Session:
         session = Session(environ={"TELEPORT_HOME": str(tmp_path / "tsh")}, proxy=proxy, user=user)
         for profile in profiles:
-            session.store.store(profile)
+            open_store(session).store(profile)
         return session
 
     return build
@@ -42,18 +43,18 @@ def test_what_is_no_address_is_refused(text: str) -> None:
 
 def test_the_login_is_found_at_either_port(open_session: Opener) -> None:
     profile = build_profile(proxy="teleport.example.com:3080")
-    assert open_session(profile, proxy="teleport.example.com").load_profile() == profile
-    assert open_session(profile, proxy="TELEPORT.example.com:3080").load_profile() == profile
+    assert load_profile(open_session(profile, proxy="teleport.example.com")) == profile
+    assert load_profile(open_session(profile, proxy="TELEPORT.example.com:3080")) == profile
 
 
 def test_a_login_elsewhere_is_none_here(open_session: Opener) -> None:
     session = open_session(build_profile(), proxy="other.example.com")
-    assert session.find_profile() is None
+    assert find_profile(session) is None
     with pytest.raises(NotFound, match="not logged in at other"):
-        session.load_profile()
+        load_profile(session)
 
 
 def test_another_users_login_is_not_used(open_session: Opener) -> None:
     session = open_session(build_profile(), user="bob")
     with pytest.raises(AccessDenied, match=r"alice is logged in at .*, and not bob"):
-        session.load_profile()
+        load_profile(session)
