@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from teleport.agent.identity import AgentState, generate_keys
 
 from support.cluster import Agent, AuthFactory, AuthServer
 from support.processes import HOST, Processes, wait_until
@@ -18,10 +17,12 @@ from support.rogue_proxy import RogueProxy
 from support.rogue_server import RogueServer
 from support.strangers import build_request
 from support.tls_certificates import ThrowawayAuthority
+from teleport.agent.memory import AgentState
 from teleport.api.client import build_identity_context, connect
 from teleport.api.exchange import Exchange
 from teleport.api.forwarding import FORWARD_ALPN, build_auth_preface
 from teleport.api.identity import Identity
+from teleport.api.joined import generate_keys
 from teleport.api.messages import Empty
 from teleport.api.operations import JOIN, PING
 from teleport.api.trust import SERVER_NAME

@@ -24,8 +24,9 @@ from teleport.tunnel.stream import Stream
 from teleport.web.admissions import Admissions, Admitted, Services
 from teleport.web.call import Peer
 
-LIMITS = TunnelLimits(max_streams=20_000, backlog=1024)
-"""Of one proxy: each agent behind it has a stream or two."""
+LIMITS = TunnelLimits(max_streams=20_000, backlog=1024, max_resets=1_000_000)
+"""Of one proxy: each agent behind it has a stream or two. How many strangers come and go, the proxy cannot help, and
+others must not be cut for it."""
 
 _LOGGER = logging.getLogger(__name__)
 

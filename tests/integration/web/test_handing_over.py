@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 from support.tls_certificates import ThrowawayAuthority
 from support.web_server import PATIENCE, Rate
 from teleport.clock import SystemClock
+from teleport.web.admissions import Admissions
 from teleport.web.call import Call, Peer, Reply, RequestHead, Route, Upgrade
 from teleport.web.limits import RateLimiter
 from teleport.web.listener import TlsListener
@@ -87,18 +88,18 @@ async def run_door() -> AsyncIterator["Door"]:
         protocols=[ALPN, ECHO],
         is_public=True,
     )
+    admissions = Admissions(metrics=Metrics(registry), max_connections=100)
     listener = TlsListener(
         host="127.0.0.1",
         port=0,
         context=lambda: context,
         services={ALPN: router, None: router, ECHO: echoes},
-        metrics=Metrics(registry),
-        max_connections=100,
+        admissions=admissions,
         handshake_timeout=timedelta(seconds=30),
     )
     await listener.start()
     try:
-        yield Door(authority, listener, registry)
+        yield Door(authority, listener, admissions, registry)
     finally:
         await listener.stop(timedelta(seconds=0.1))
 
@@ -106,9 +107,16 @@ async def run_door() -> AsyncIterator["Door"]:
 class Door:
     """A running door."""
 
-    def __init__(self, authority: ThrowawayAuthority, listener: TlsListener, registry: CollectorRegistry) -> None:
+    def __init__(
+        self,
+        authority: ThrowawayAuthority,
+        listener: TlsListener,
+        admissions: Admissions,
+        registry: CollectorRegistry,
+    ) -> None:
         self._authority = authority
         self._listener = listener
+        self._admissions = admissions
         self._registry = registry
 
     def count_open(self) -> float:
@@ -117,7 +125,7 @@ class Door:
     async def wait_until_empty(self) -> None:
         """Wait until the listener counts no connection any more."""
         async with asyncio.timeout(PATIENCE):
-            await self._listener._empty.wait()
+            await self._admissions.wait_until_empty()
 
     @asynccontextmanager
     async def connect(self, *protocols: str) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:

@@ -12,6 +12,7 @@ from support.tls_certificates import ThrowawayAuthority
 from support.web_server import PATIENCE, SHORT, WebServer, build_context, build_post, run_web_server
 from teleport.errors import Unavailable
 from teleport.web import listener as listener_module
+from teleport.web.admissions import Admitted
 from teleport.web.connection import HttpConnection
 from teleport.web.tls import build_client_context, build_unverified_client_context
 
@@ -157,7 +158,7 @@ async def test_a_connection_that_ends_makes_room_for_another() -> None:
 
 
 def count_connections() -> int:
-    return sum(isinstance(thing, listener_module._Connection | HttpConnection) for thing in gc.get_objects())
+    return sum(isinstance(thing, Admitted | HttpConnection) for thing in gc.get_objects())
 
 
 async def test_a_connection_that_has_ended_waits_for_no_garbage_collection() -> None:

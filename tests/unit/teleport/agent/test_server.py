@@ -311,7 +311,7 @@ def test_a_runner_serves_while_its_role_is_certified_and_anew_for_another_member
         living, runner = await start(), FakeRunner()
         agent = Agent(
             Settings(nodename="web-1", services=(ServiceSettings(role=NODE),)),
-            address=Address("auth", 3025),
+            way=Address("auth", 3025),
             joiner=living.joiner,
             states=living.states,
             readiness=living.readiness,

@@ -32,6 +32,9 @@ class Connection(asyncio.Transport):
     def close(self) -> None:
         self.is_open = False
 
+    def abort(self) -> None:
+        self.is_open = False
+
 
 def show(authority: x509.Authority, role: SystemRole = SystemRole.AUTH) -> Connection:
     names = (f"*.{API_DOMAIN}", API_DOMAIN) if role is SystemRole.AUTH else ()
@@ -123,3 +126,28 @@ def test_a_known_authority_is_followed_by_new_connections() -> None:
     assert trust.request_options() == {"ssl": first, "server_hostname": SERVER_NAME}
     trust.replace(second)
     assert trust.request_options()["ssl"] is second
+
+
+def test_behind_a_proxy_only_an_auth_server_of_the_known_authority_will_do() -> None:
+    authority = build_authority()
+    trust = KnownAuthority(ssl.create_default_context())
+    connection = show(authority)
+    trust.check(connection)
+    assert connection.is_open
+
+
+@pytest.mark.parametrize("role", [SystemRole.PROXY, SystemRole.NODE, SystemRole.ADMIN])
+def test_hostile_50_behind_a_proxy_another_member_is_no_auth_server(role: SystemRole) -> None:
+    trust = KnownAuthority(ssl.create_default_context())
+    connection = show(build_authority(), role)
+    with pytest.raises(TrustError):
+        trust.check(connection)
+    assert not connection.is_open
+
+
+def test_a_context_stays_the_same_while_trust_does() -> None:
+    known = KnownAuthority(ssl.create_default_context())
+    assert known.build_context() is known.build_context()
+    pinned = PinnedConnection(())
+    assert pinned.build_context() is pinned.build_context()
+    assert pinned.build_context().verify_mode is ssl.CERT_NONE

@@ -88,6 +88,15 @@ def test_an_identity_file_goes_before_everything_else(host: Host) -> None:
     assert not target.is_local
 
 
+def test_a_proxy_leads_to_the_cluster_as_well(host: Host) -> None:
+    path = host.folder / "me.identity"
+    path.write_text(build_identity_text())
+    target = host.find(ClusterFlags(identity=str(path), proxy="proxy.example.com", insecure=True))
+    assert target.way == ThroughProxy(Address("proxy.example.com", 3080), is_insecure=True)
+    with pytest.raises(BadParameter, match="exclude each other"):
+        host.find(ClusterFlags(identity=str(path), proxy="proxy.example.com", auth_server="auth.example.com"))
+
+
 def test_an_identity_file_needs_an_address(host: Host) -> None:
     with pytest.raises(BadParameter, match="--auth-server"):
         host.find(ClusterFlags(identity="me.identity"))

@@ -82,6 +82,17 @@ def test_an_auth_server_and_a_proxy_exclude_each_other() -> None:
     assert settings.auth_server is None
 
 
+def test_a_proxy_with_auth_s_port_is_doubted() -> None:
+    settings = load(NODE.replace("auth_server: auth:3025", "proxy_server: proxy:3025"))
+    assert "port 3025 is an auth server's" in settings.warnings[0]
+
+
+def test_a_proxy_that_is_to_go_through_a_proxy_is_refused_even_if_nobody_mentions_it() -> None:
+    text = NODE.replace("auth_server: auth:3025", "proxy_server: proxy").replace("proxy_service: {enabled: no}\n", "")
+    (problem,) = find_problems(text)
+    assert "a missing section means that the service runs" in problem
+
+
 def test_all_problems_are_told_at_once_by_line() -> None:
     text = "version: v3\nteleport:\n  nodenam: x\n  diag_addr: 'a b'\nssh_service:\n  enabled: perhaps\n"
     problems = find_problems(text)

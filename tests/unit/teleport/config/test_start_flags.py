@@ -105,3 +105,33 @@ def test_a_token_may_be_in_a_file(tmp_path: Path) -> None:
 
 def test_secrets_are_not_in_the_repr() -> None:
     assert "secret" not in repr(StartFlags(token="secret", config_string="secret"))
+
+
+def test_a_proxy_is_where_auth_is_reached_and_neither_runs_here() -> None:
+    settings = load("", StartFlags(proxy="proxy.example.com:443"))
+    assert settings.proxy_server == Address("proxy.example.com", 443)
+    assert [service.role for service in settings.services] == [SystemRole.NODE]
+    assert not settings.auth.enabled
+    assert settings.warnings == ()
+
+
+def test_a_proxy_s_port_is_the_web_port_if_absent() -> None:
+    assert load("", StartFlags(roles="node", proxy="proxy.example.com")).proxy_server == Address(
+        "proxy.example.com", 3080
+    )
+
+
+def test_a_process_uses_a_proxy_or_an_auth_server() -> None:
+    (problem,) = find_problems("", StartFlags(roles="node", proxy="proxy", auth_server="auth"))
+    assert "exclude each other" in problem
+
+
+def test_a_proxy_needs_auth_s_own_address() -> None:
+    (problem,) = find_problems("", StartFlags(roles="proxy", proxy="proxy.example.com"))
+    assert "a proxy needs auth's own address" in problem
+    load("", StartFlags(roles="proxy", auth_server="auth.example.com"))
+
+
+def test_what_is_not_verified_has_a_flag_of_its_own() -> None:
+    assert load("", StartFlags(roles="node", proxy="proxy", insecure=True)).is_insecure
+    assert not load("", StartFlags(roles="node", proxy="proxy", insecure_skip_ca_pin=True)).is_insecure

@@ -91,6 +91,14 @@ def test_global_flags_stand_before_or_after_the_command(after: bool) -> None:
         "192.0.2.1:3025",
         "me.identity",
     )
+    assert (cluster.flags.proxy, cluster.flags.insecure) == (None, False)
+
+
+def test_a_proxy_is_a_global_flag_too() -> None:
+    cluster = FakeCluster()
+    tctl_output(cluster, "--proxy=proxy.example.com:443", "--insecure", "tokens", "ls")
+    assert cluster.flags
+    assert (cluster.flags.proxy, cluster.flags.insecure) == ("proxy.example.com:443", True)
 
 
 def test_debug_stands_before_or_after_the_command_too() -> None:
