@@ -62,10 +62,10 @@ class ProfileStore:
             AccessDenied: the folder is not this user's alone.
             StorageError: the file cannot be read, or is no login.
         """
+        self._check_private()
         address = proxy or self._find_current()
         if address is None:
             raise NotFound("not logged in: log in with `tsh login --proxy=HOST:443`")
-        self._check_private()
         return self._load_file(self._find_file(address), address)
 
     def list_all(self) -> list[Profile]:

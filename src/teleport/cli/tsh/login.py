@@ -61,7 +61,7 @@ def login(session: Session, *, ttl: int, out: Path | None, _output_format: str) 
     if out is None and last is not None and _is_meant(session, last):
         _show(session, last)
         return
-    user = session.user or (last.user if last is not None else getpass.getuser())
+    user = session.user or (last.user if last is not None else _find_own_name())
     check_user_name(user)
     if out is not None and not out.parent.is_dir():
         raise NotFound(f"there is no directory {out.parent}")
@@ -73,6 +73,18 @@ def login(session: Session, *, ttl: int, out: Path | None, _output_format: str) 
         return
     open_store(session).store(profile)
     _show(session, profile)
+
+
+def _find_own_name() -> str:
+    """Return the name that this machine's user has here.
+
+    Raises:
+        BadParameter: they have none.
+    """
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError) as error:
+        raise BadParameter("name the user: --user=NAME") from error
 
 
 def _is_meant(session: Session, profile: Profile) -> bool:

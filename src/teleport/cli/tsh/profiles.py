@@ -3,7 +3,7 @@
 from teleport.cli.profile import HTTPS_PORT, Profile
 from teleport.cli.profile_store import ProfileStore, find_home
 from teleport.cli.tsh.session import Session
-from teleport.errors import AccessDenied, NotFound
+from teleport.errors import AccessDenied, NotFound, StorageError
 from teleport.resources.address import Address, parse_address
 
 PROXY_PORTS = (HTTPS_PORT, 3080)
@@ -16,14 +16,14 @@ def open_store(session: Session) -> ProfileStore:
 
 
 def find_profile(session: Session) -> Profile | None:
-    """Return the login at the named proxy, or the one that was made last; None if there is none.
+    """Return the login at the named proxy, or the one that was made last; None if there is none that can be read.
 
     Raises:
-        TeleportError: what is stored is no login, or not this user's alone.
+        AccessDenied: the folder is not this user's alone.
     """
     try:
         return _load(session)
-    except NotFound:
+    except (NotFound, StorageError):
         return None
 
 

@@ -54,6 +54,23 @@ def test_a_login_elsewhere_is_none_here(open_session: Opener) -> None:
         load_profile(session)
 
 
+def test_a_login_that_is_broken_does_not_keep_anybody_from_logging_in_again(
+    open_session: Opener, tmp_path: Path
+) -> None:
+    session = open_session(build_profile())
+    for path in (tmp_path / "tsh" / "profiles").iterdir():
+        path.write_text("half a lo")
+    assert find_profile(session) is None
+
+
+def test_in_a_folder_of_everybodys_nobody_is_asked_for_a_password(open_session: Opener, tmp_path: Path) -> None:
+    session = open_session()
+    (tmp_path / "tsh").mkdir()
+    (tmp_path / "tsh").chmod(0o777)
+    with pytest.raises(AccessDenied, match="chmod 700"):
+        find_profile(session)
+
+
 def test_another_users_login_is_not_used(open_session: Opener) -> None:
     session = open_session(build_profile(), user="bob")
     with pytest.raises(AccessDenied, match=r"alice is logged in at .*, and not bob"):
