@@ -86,6 +86,7 @@ def test_an_identity_file_opens_the_cluster_for_tctl(bob: Person, auth: AuthServ
     bob.log_in(f"--out={path}")
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert not bob.home.exists()
+    assert "exists already" in bob.try_to_log_in(f"--out={path}", code="000000").stderr
     done = bob.run("tctl", f"--proxy={bob.proxy}", f"--identity={path}", "tokens", "ls")
     assert done.returncode == 0, done.stderr
 

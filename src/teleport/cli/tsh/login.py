@@ -18,7 +18,7 @@ from teleport.cli.tsh.profiles import find_profile, open_store
 from teleport.cli.tsh.secret_input import read_secret
 from teleport.cli.tsh.session import Session, TshCommand
 from teleport.cli.tsh.status_text import render_profile
-from teleport.errors import BadParameter, NotFound
+from teleport.errors import AlreadyExists, BadParameter, NotFound
 from teleport.pki.ssh_permissions import read_ssh_permissions
 from teleport.private_file import write_private_file
 from teleport.resources.address import Address
@@ -51,8 +51,9 @@ _MINUTE = timedelta(minutes=1)
 @click.option(
     "--format", "_output_format", type=click.Choice(["file"]), default="file", show_default=True, help="Of that file."
 )
+@click.option("--overwrite", is_flag=True, help="Replace that file if it exists.")
 @click.pass_obj
-def login(session: Session, *, ttl: int, out: Path | None, _output_format: str) -> None:
+def login(session: Session, *, ttl: int, out: Path | None, _output_format: str, overwrite: bool) -> None:
     """Log in with a password and a code, and keep certificates until they expire.
 
     Who is logged in already is only shown how. Without a terminal, password and code are two lines of the input.
@@ -63,8 +64,8 @@ def login(session: Session, *, ttl: int, out: Path | None, _output_format: str) 
         return
     user = session.user or (last.user if last is not None else _find_own_name())
     check_user_name(user)
-    if out is not None and not out.parent.is_dir():
-        raise NotFound(f"there is no directory {out.parent}")
+    if out is not None:
+        _check_place(out, overwrite=overwrite)
     session.proxy = session.proxy or (last.proxy if last is not None else "")
     profile = asyncio.run(_log_in(session, user, timedelta(minutes=ttl)))
     if out is not None:
@@ -73,6 +74,13 @@ def login(session: Session, *, ttl: int, out: Path | None, _output_format: str) 
         return
     open_store(session).store(profile)
     _show(session, profile)
+
+
+def _check_place(out: Path, *, overwrite: bool) -> None:
+    if not out.parent.is_dir():
+        raise NotFound(f"there is no directory {out.parent}")
+    if out.exists() and not overwrite:
+        raise AlreadyExists(f"{out} exists already; choose another name or give --overwrite")
 
 
 def _find_own_name() -> str:
