@@ -110,7 +110,8 @@ def find_cluster(
         if profile is None:
             raise error.reason from error
     profile.check_valid(clock.now())
-    return Target(way or ThroughProxy(profile.address, is_insecure=flags.insecure), profile.identity, is_local=False)
+    through = ThroughProxy(profile.address, is_insecure=flags.insecure)
+    return Target(way if way is not None and flags.auth_server else through, profile.identity, is_local=False)
 
 
 class _NobodyHere(Exception):
@@ -142,9 +143,9 @@ def _find_local(
 
 def _find_profile(flags: ClusterFlags, environ: Mapping[str, str]) -> Profile | None:
     """Return the login at the named proxy, or the one that was made last; None if there is none."""
-    proxy = parse_address(flags.proxy, PROXY_WEB_PORT) if flags.proxy else None
+    store = ProfileStore(find_home(environ))
     try:
-        return ProfileStore(find_home(environ)).load(proxy)
+        return store.find(flags.proxy) if flags.proxy else store.load()
     except NotFound:
         return None
 

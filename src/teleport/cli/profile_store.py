@@ -23,6 +23,8 @@ from teleport.resources.address import Address, parse_address
 HOME_VARIABLE = "TELEPORT_HOME"
 MAX_FILE_BYTES = 512 * 1024
 MAX_PROFILES = 1000
+PROXY_PORTS = (HTTPS_PORT, 3080)
+"""Where a proxy is looked for whose port is not named."""
 
 _CURRENT = "current-profile"
 _SUFFIX = ".json"
@@ -42,6 +44,15 @@ def find_home(environ: Mapping[str, str]) -> Path:
         return Path.home() / ".tsh"
     except RuntimeError as error:
         raise BadParameter(f"this user has no home directory: set {HOME_VARIABLE}") from error
+
+
+def list_candidates(proxy: str) -> list[Address]:
+    """Return where a proxy may be: at its port, or at those that proxies have where none is named.
+
+    Raises:
+        BadParameter: it is no address.
+    """
+    return list(dict.fromkeys(parse_address(proxy.strip().lower(), port) for port in PROXY_PORTS))
 
 
 class ProfileStore:
@@ -67,6 +78,19 @@ class ProfileStore:
         if address is None:
             raise NotFound("not logged in: log in with `tsh login --proxy=HOST:443`")
         return self._load_file(self._find_file(address), address)
+
+    def find(self, proxy: str) -> Profile:
+        """Return the login at a proxy that is named as people type it.
+
+        Raises:
+            BadParameter: it is no address.
+            NotFound: there is none.
+            AccessDenied: the folder is not this user's alone.
+            StorageError: the file cannot be read, or is no login.
+        """
+        candidates = list_candidates(proxy)
+        address = next((each for each in candidates if self._find_file(each).exists()), candidates[0])
+        return self.load(address)
 
     def list_all(self) -> list[Profile]:
         """Return all logins, by proxy; a file that is none is left out.

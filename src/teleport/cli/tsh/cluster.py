@@ -14,7 +14,8 @@ from teleport.api.trust import KnownAuthority
 from teleport.api.way import ThroughProxy
 from teleport.api.web import WEB_PING, ProxyPing
 from teleport.cli.profile import Profile
-from teleport.cli.tsh.profiles import list_candidates, load_profile
+from teleport.cli.profile_store import list_candidates
+from teleport.cli.tsh.profiles import load_profile
 from teleport.cli.tsh.session import Session
 from teleport.errors import ConnectionFailed, TeleportError, TrustError, VersionRefused
 from teleport.resources.address import Address

@@ -1,13 +1,9 @@
 """Which login a run of `tsh` means."""
 
-from teleport.cli.profile import HTTPS_PORT, Profile
+from teleport.cli.profile import Profile
 from teleport.cli.profile_store import ProfileStore, find_home
 from teleport.cli.tsh.session import Session
 from teleport.errors import AccessDenied, NotFound, StorageError
-from teleport.resources.address import Address, parse_address
-
-PROXY_PORTS = (HTTPS_PORT, 3080)
-"""Where a proxy is looked for whose port is not named."""
 
 
 def open_store(session: Session) -> ProfileStore:
@@ -43,20 +39,6 @@ def load_profile(session: Session) -> Profile:
     return profile
 
 
-def list_candidates(text: str) -> list[Address]:
-    """Return where a proxy may be: at its port, or at those that proxies have where none is named.
-
-    Raises:
-        BadParameter: it is no address.
-    """
-    return list(dict.fromkeys(parse_address(text.strip().lower(), port) for port in PROXY_PORTS))
-
-
 def _load(session: Session) -> Profile:
     store = open_store(session)
-    if not session.proxy:
-        return store.load()
-    candidates = list_candidates(session.proxy)
-    known = {profile.address: profile for profile in store.list_all()}
-    found = next((known[address] for address in candidates if address in known), None)
-    return found or store.load(candidates[0])
+    return store.find(session.proxy) if session.proxy else store.load()

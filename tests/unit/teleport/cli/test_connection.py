@@ -191,6 +191,9 @@ def test_the_login_at_the_named_proxy_is_meant(host: Host) -> None:
     found = host.find(ClusterFlags(proxy="other.example.com:3080", insecure=True))
     assert found.way == ThroughProxy(profile.address, is_insecure=True)
     assert found.identity == profile.identity
+    assert host.find(ClusterFlags(proxy="teleport.example.com")).way == ThroughProxy(
+        Address("teleport.example.com", 443)
+    )
     with pytest.raises(NotFound):
         host.find(ClusterFlags(proxy="third.example.com"))
 

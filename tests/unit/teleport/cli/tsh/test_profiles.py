@@ -5,7 +5,8 @@ import pytest
 
 from support.logins import build_profile
 from teleport.cli.profile import Profile
-from teleport.cli.tsh.profiles import find_profile, list_candidates, load_profile, open_store
+from teleport.cli.profile_store import list_candidates
+from teleport.cli.tsh.profiles import find_profile, load_profile, open_store
 from teleport.cli.tsh.session import Session
 from teleport.errors import AccessDenied, BadParameter, NotFound
 
