@@ -25,9 +25,9 @@ from teleport.errors import BadParameter, NotFound
 def config(session: Session, *, app: str, output_format: str) -> None:
     """Show what other programs need to open an application into which you have logged."""
     profile, store = load_profile(session), open_store(session)
-    name = choose_name(store.list_apps(profile.address), app)
+    name = choose_name(store.apps.list_names(profile.address), app)
     application = choose_application(ask(session, load_applications), name)
-    pem, authorities = store.find_app_files(profile.address, name)
+    pem, authorities = store.apps.find(profile.address, name)
     facts = {
         "name": name,
         "uri": application.url,

@@ -21,7 +21,7 @@ def login(session: Session, *, app: str) -> None:
     if application.kind == TCP:
         click.echo(f"{app} speaks TCP. Open a port of this machine that leads there:\n\n  tsh proxy app {app}")
         return
-    store.store_app(profile, app)
-    pem, _ = store.find_app_files(profile.address, app)
+    store.apps.store(profile, app)
+    pem, _ = store.apps.find(profile.address, app)
     curl = render_curl(application, profile, pem, is_insecure=session.insecure)
     click.echo(f"Logged into app {app}. Example curl command:\n\n{curl}")

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from support.logins import build_profile
+from teleport.cli.private_home import MAX_FILE_BYTES
 from teleport.cli.profile import Profile
-from teleport.cli.profile_store import MAX_FILE_BYTES, ProfileStore, find_home
+from teleport.cli.profile_store import ProfileStore, find_home
 from teleport.errors import AccessDenied, BadParameter, NotFound, StorageError
 
 ALICE = build_profile()
@@ -40,7 +41,7 @@ def test_what_was_stored_is_found_at_its_proxy_and_meant_from_then_on(store: Pro
 
 def test_everything_is_its_users_alone(store: ProfileStore, tmp_path: Path) -> None:
     store.store(ALICE)
-    store.store_app(ALICE, "grafana")
+    store.apps.store(ALICE, "grafana")
     modes = {stat.S_IMODE(path.stat().st_mode) for path in list_files(tmp_path)}
     folders = {stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "tsh").rglob("*") if path.is_dir()}
     assert (modes, folders) == ({0o600}, {0o700})
@@ -59,11 +60,11 @@ def test_a_login_that_is_removed_takes_its_applications_with_it_and_leaves_the_o
     store: ProfileStore, tmp_path: Path
 ) -> None:
     store.store(OTHER)
-    store.store_app(OTHER, "grafana")
+    store.apps.store(OTHER, "grafana")
     store.store(ALICE)
-    store.store_app(ALICE, "grafana")
+    store.apps.store(ALICE, "grafana")
     store.remove(ALICE.address)
-    assert store.list_apps(ALICE.address) == []
+    assert store.apps.list_names(ALICE.address) == []
     assert store.list_all() == [OTHER]
     with pytest.raises(NotFound):
         store.load()
@@ -73,26 +74,26 @@ def test_a_login_that_is_removed_takes_its_applications_with_it_and_leaves_the_o
 
 def test_applications_hold_key_and_certificate_in_one_file(store: ProfileStore) -> None:
     store.store(ALICE)
-    store.store_app(ALICE, "grafana")
-    pem, authorities = store.find_app_files(ALICE.address, "grafana")
+    store.apps.store(ALICE, "grafana")
+    pem, authorities = store.apps.find(ALICE.address, "grafana")
     assert pem.read_text() == ALICE.identity.tls_key + ALICE.identity.tls_certificate
     assert authorities.read_text() == ALICE.identity.host_ca_certificates[0]
-    assert store.list_apps(ALICE.address) == ["grafana"]
-    assert store.remove_app(ALICE.address, "grafana")
-    assert not store.remove_app(ALICE.address, "grafana")
+    assert store.apps.list_names(ALICE.address) == ["grafana"]
+    assert store.apps.remove(ALICE.address, "grafana")
+    assert not store.apps.remove(ALICE.address, "grafana")
 
 
 def test_a_new_login_ends_what_the_old_one_had_made_for_applications(store: ProfileStore) -> None:
     store.store(ALICE)
-    store.store_app(ALICE, "grafana")
+    store.apps.store(ALICE, "grafana")
     store.store(ALICE)
-    assert store.list_apps(ALICE.address) == []
+    assert store.apps.list_names(ALICE.address) == []
 
 
 @pytest.mark.parametrize("name", ["", "..", "../../x", "a/b", "a.ca", "A", "x" * 64, "-x", "\x1b[2J"])
 def test_hostile_names_of_applications_become_no_file(store: ProfileStore, tmp_path: Path, name: str) -> None:
     with pytest.raises(BadParameter):
-        store.store_app(ALICE, name)
+        store.apps.store(ALICE, name)
     assert list(list_files(tmp_path)) == []
 
 
@@ -107,7 +108,7 @@ def test_no_name_of_a_file_has_the_colon_at_which_curl_expects_a_password(store:
     for proxy in ("teleport.example.com:443", "[2001:db8::1]:3080"):
         profile = build_profile(proxy=proxy)
         store.store(profile)
-        store.store_app(profile, "grafana")
+        store.apps.store(profile, "grafana")
         assert store.load() == profile
     assert not any(":" in str(path.relative_to(tmp_path)) for path in list_files(tmp_path))
     assert len(store.list_all()) == 2
@@ -157,7 +158,7 @@ def test_a_current_profile_that_names_nothing_is_said(store: ProfileStore, tmp_p
 def test_a_folder_in_which_others_may_write_is_not_believed(store: ProfileStore, tmp_path: Path, mode: int) -> None:
     store.store(ALICE)
     (tmp_path / "tsh").chmod(mode)
-    for action in (store.load, store.list_all, lambda: store.store(ALICE), lambda: store.store_app(ALICE, "x")):
+    for action in (store.load, store.list_all, lambda: store.store(ALICE), lambda: store.apps.store(ALICE, "x")):
         with pytest.raises(AccessDenied, match="chmod 700"):
             action()
 
@@ -181,7 +182,7 @@ def test_a_crash_at_any_write_leaves_the_old_login_or_the_new_one(
         home = tmp_path / str(stop)
         store = ProfileStore(home)
         store.store(ALICE)
-        store.store_app(ALICE, "grafana")
+        store.apps.store(ALICE, "grafana")
         with monkeypatch.context() as patch:
             _stop_after(stop, patch)
             with suppress(PowerCut):
@@ -189,8 +190,8 @@ def test_a_crash_at_any_write_leaves_the_old_login_or_the_new_one(
         found: Profile = store.load()
         assert found in (ALICE, new)
         seen.add(found.roles)
-        if found == ALICE and store.list_apps(ALICE.address):
-            assert store.find_app_files(ALICE.address, "grafana")[0].read_text().startswith("-----BEGIN PRIVATE")
+        if found == ALICE and store.apps.list_names(ALICE.address):
+            assert store.apps.find(ALICE.address, "grafana")[0].read_text().startswith("-----BEGIN PRIVATE")
     assert seen == {("access",), ("editor",)}
 
 
