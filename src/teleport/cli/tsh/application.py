@@ -9,7 +9,6 @@ from teleport.api.client import Client
 from teleport.api.operations import APPS_LIST
 from teleport.api.people import AppInfo, AppsListRequest
 from teleport.cli.profile import HTTPS_PORT, Profile
-from teleport.cli.searching import join_labels
 from teleport.errors import BadParameter, NotFound
 from teleport.resources.address import Address, parse_address
 
@@ -52,8 +51,8 @@ class Application:
 
     @property
     def texts(self) -> tuple[str, ...]:
-        """Return where words are looked for."""
-        return (self.name, self.info.description, self.kind, self.host, join_labels(self.info.labels))
+        """Return where words are looked for, beside the labels."""
+        return (self.name, self.info.description, self.kind, self.host)
 
 
 def build_application(info: AppInfo, profile: Profile) -> Application:
@@ -95,7 +94,7 @@ def render_curl(application: Application, profile: Profile, pem: Path, *, is_ins
     flags = [
         f"--cert {quote(_escape_colons(pem))}",
         f"--key {quote(str(pem))}",
-        *([] if host == profile.address.host else [f"--connect-to {quote(f'{host}:{port}:{profile.proxy}')}"]),
+        f"--connect-to {quote(f'{host}:{port}:{profile.proxy}')}",
         *(["--insecure"] if is_insecure else []),
         quote(application.url),
     ]
