@@ -79,7 +79,7 @@ _GRANTS: dict[str, frozenset[Permission]] = {
     CallerKind.ANONYMOUS: _EVERYBODY,
     CallerKind.BOT: _CERTIFIED,
     CallerKind.HOST: _CERTIFIED | {("create", "host_certificate"), ("update", "presence"), ("delete", "presence")},
-    ACCESS: _USER,
+    ACCESS: _USER | {("list", "node")},
     AUDITOR: _USER
     | _READ_PRESENCE
     | {(verb, kind) for verb in ("read", "list") for kind in ("token", *_ROLE_KINDS)}

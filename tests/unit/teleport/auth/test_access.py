@@ -68,8 +68,9 @@ CERTIFIED = EVERYBODY | {
 }
 READ_PRESENCE = set(product(("read", "list"), PRESENCE))
 PEOPLE = ("user", "role")
-ACCESS = CERTIFIED | {("list", "app"), ("create", "app_session")}
-AUDITOR = ACCESS | READ_PRESENCE | set(product(("read", "list"), ("token", *PEOPLE))) | {("list", "token_use")}
+USER = CERTIFIED | {("list", "app"), ("create", "app_session")}
+ACCESS = USER | {("list", "node")}
+AUDITOR = USER | READ_PRESENCE | set(product(("read", "list"), ("token", *PEOPLE))) | {("list", "token_use")}
 EDITOR = (
     AUDITOR
     | set(product(VERBS, ("token",)))
@@ -189,7 +190,7 @@ def test_a_role_of_ones_own_gives_its_rules_and_what_every_user_has() -> None:
     granted = {
         (verb, kind) for verb, kind in product(VERBS, sorted({*KINDS, *OTHER_KINDS})) if is_allowed(caller, verb, kind)
     }
-    assert granted == ACCESS | {("list", "token"), ("read", "token")}
+    assert granted == USER | {("list", "token"), ("read", "token")}
 
 
 def test_to_upsert_takes_both_verbs() -> None:
