@@ -28,6 +28,8 @@ class Proxy:
     """What its token is for."""
     sections: dict[str, Any] = field(default_factory=dict)
     """Further sections of its configuration."""
+    public_host: str = ""
+    """By which others know it, at its own port."""
     address: Address = field(init=False)
     process: Process = field(init=False)
 
@@ -39,6 +41,7 @@ class Proxy:
         self.process = Process(("teleport", "start", f"--config={config}"), log=self.folder / "proxy.log", diag=diag)
         self.processes.add(self.process)
         token = self.auth.add_token(self.roles)
+        public = {"public_addr": f"{self.public_host}:{self.address.port}"} if self.public_host else {}
         document = {
             "version": "v3",
             "teleport": {
@@ -52,7 +55,7 @@ class Proxy:
             },
             "auth_service": {"enabled": "no"},
             "ssh_service": {"enabled": "no"},
-            "proxy_service": {"enabled": "yes", "web_listen_addr": str(self.address), **self.proxy_service},
+            "proxy_service": {"enabled": "yes", "web_listen_addr": str(self.address), **public, **self.proxy_service},
             **self.sections,
         }
         config.write_text(render_yaml(document))

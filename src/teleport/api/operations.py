@@ -73,6 +73,10 @@ USER_CERTIFICATES = Operation(
 HEARTBEAT = Operation("heartbeat", m.HeartbeatRequest, m.HeartbeatResponse, "update", "presence", "Say: alive")
 GOODBYE = Operation("goodbye", m.Empty, m.Empty, "delete", "presence", "Say: gone")
 TOKEN_USES = Operation("token_uses", m.TokenUsesRequest, m.TokenUsesResponse, "list", "token_use", "A token's ledger")
+TOKEN_CHANGES = Operation(
+    "token_changes", m.TokenChangesRequest, m.TokenChangesResponse, "watch", "token",
+    "Wait until tokens change, and say which", refusals=("429",),
+)  # fmt: skip
 ENDED_MEMBERSHIPS = Operation(
     "memberships/ended", m.EndedMembershipsRequest, m.EndedMembershipsResponse, "list", "membership",
     "Which memberships that were bound to pods have ended",
@@ -143,6 +147,7 @@ OPERATIONS: tuple[Operation[Any, Any], ...] = (
     HEARTBEAT,
     GOODBYE,
     TOKEN_USES,
+    TOKEN_CHANGES,
     ENDED_MEMBERSHIPS,
     RESOURCE_CREATE,
     RESOURCE_UPSERT,
