@@ -16,7 +16,7 @@ SOURCES := src operator tests benchmarks examples scripts
 PYTEST := $(BIN)/python -m pytest
 # Two workers, and the tests of one file stay together: they share what they start.
 PARALLEL := -n 2 --dist loadfile
-BENCHMARKS := joins kubernetes_joins forged_joins join_storm operator_objects step_ca api_requests refusals idle_agents processes sqlite_writes forwarding tunnel
+BENCHMARKS := joins kubernetes_joins forged_joins join_storm operator_objects step_ca api_requests refusals idle_agents processes sqlite_writes forwarding applications tunnel reverse_tunnels
 PARSERS := jwt jwks review heads tunnel
 BUILD_IMAGE = docker build --network host --build-arg PIP_INDEX_URL --build-arg VERSION=$(VERSION) --build-arg REVISION=$(shell git rev-parse HEAD 2>/dev/null)
 

@@ -61,6 +61,7 @@ def build_host_template(
     ip_addresses: Sequence[str] = (),
     not_before: datetime = NOW,
     not_after: datetime = NOW + YEAR,
+    pod_uid: str = "",
 ) -> HostTemplate:
     return HostTemplate(
         cluster_name=cluster_name,
@@ -71,6 +72,7 @@ def build_host_template(
         ip_addresses=tuple(ip_addresses),
         not_before=not_before,
         not_after=not_after,
+        pod_uid=pod_uid,
     )
 
 

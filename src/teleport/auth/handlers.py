@@ -9,9 +9,11 @@ from teleport.auth.access import Caller, authorize
 from teleport.auth.authority import Authority
 from teleport.auth.certificates import CertificateIssuing
 from teleport.auth.joining import Joining
+from teleport.auth.pod_lives import PodLives
 from teleport.auth.presence import Heartbeats
 from teleport.auth.resources import ResourceStore
 from teleport.auth.stores import Stores
+from teleport.auth.token_changes import TokenChanges
 from teleport.errors import BadParameter
 from teleport.resources.codec import parse_kind, parse_resource, to_plain
 from teleport.resources.model import Resource, check_name
@@ -32,6 +34,8 @@ class Handlers:
         heartbeats: takes what hosts say of themselves.
         stores: where auth servers, proxies and the tokens' uses are found.
         by_kind: what can be read and written as resources.
+        token_changes: tells who waits for changes of tokens.
+        pod_lives: whether the lives last to which members are bound.
         people: the lines of the table about people.
     """
 
@@ -44,12 +48,15 @@ class Handlers:
         heartbeats: Heartbeats,
         stores: Stores,
         by_kind: Mapping[str, ResourceStore],
+        token_changes: TokenChanges,
+        pod_lives: PodLives,
         people: Mapping[ops.Operation[Any, Any], Handler],
     ) -> None:
         self._authority = authority
         self._stores = stores
         self._by_kind = by_kind
         self._heartbeats = heartbeats
+        self._pod_lives = pod_lives
         self.table: dict[ops.Operation[Any, Any], Handler] = {
             ops.TRUST: self._trust,
             ops.JOIN: joining.join,
@@ -60,6 +67,8 @@ class Handlers:
             ops.HEARTBEAT: self._heartbeat,
             ops.GOODBYE: self._goodbye,
             ops.TOKEN_USES: self._token_uses,
+            ops.TOKEN_CHANGES: token_changes.wait,
+            ops.ENDED_MEMBERSHIPS: self._ended_memberships,
             ops.RESOURCE_CREATE: self._create,
             ops.RESOURCE_UPSERT: self._upsert,
             ops.RESOURCE_UPDATE: self._update,
@@ -100,6 +109,9 @@ class Handlers:
     async def _goodbye(self, _: m.Empty, caller: Caller) -> m.Empty:
         await self._heartbeats.withdraw(caller)
         return m.Empty()
+
+    async def _ended_memberships(self, request: m.EndedMembershipsRequest, _: Caller) -> m.EndedMembershipsResponse:
+        return m.EndedMembershipsResponse(pod_uids=tuple(await self._pod_lives.list_ended(request.pod_uids)))
 
     async def _token_uses(self, request: m.TokenUsesRequest, _: Caller) -> m.TokenUsesResponse:
         check_name(request.name, "token name")

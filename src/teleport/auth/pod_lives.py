@@ -70,6 +70,11 @@ class PodLives:
         if pod_uid not in self._pods and not await self._members.list_of_pod(pod_uid, limit=1):
             raise MembershipEnded("the pod to which this membership was bound has ended; join anew")
 
+    async def list_ended(self, pod_uids: Iterable[str]) -> list[str]:
+        """Return those of some pods that nobody is bound to any more."""
+        unknown = [uid for uid in pod_uids if uid not in self._pods]
+        return [uid for uid in unknown if not await self._members.list_of_pod(uid, limit=1)]
+
     async def expect(self, pod: BoundPod) -> None:
         """Make sure, before somebody is bound to a pod, that its end will be seen.
 

@@ -27,6 +27,7 @@ def read_proxy_service(
         base,
         web_listen_addr=listen_addr or (service and service.listen_addr) or base.web_listen_addr,
         public_addrs=public_addrs or base.public_addrs,
+        tunnel_public_addrs=section.values("tunnel_public_addr", parse_proxy_address),
         keypairs=tuple(pair for pair in map(_read_keypair, section.sections("https_keypairs")) if pair is not None),
         keypairs_reload_interval=base.keypairs_reload_interval if reload_interval is None else reload_interval,
         dist_dir=dist_dir or base.dist_dir,

@@ -69,7 +69,7 @@ def build_description(settings: ProxySettings, *, cluster_name: str) -> dict[str
                 "web_listen_addr": listen_addr,
                 "public_addr": public_addr,
                 "ssh_public_addr": "",
-                "ssh_tunnel_public_addr": "",
+                "ssh_tunnel_public_addr": str(settings.tunnel_public_addrs[0]) if settings.tunnel_public_addrs else "",
             },
             "db": {},
             "tls_routing_enabled": True,

@@ -2,10 +2,19 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from teleport.web.call import Route, Upgrade
 from teleport.web.service import Service
+
+
+class Carrier(Service, Protocol):
+    """A service by whose connections requests go on from here."""
+
+    def announce_end(self) -> None:
+        """Tell the other ends that this one is about to end, while requests in flight are still carried."""
+        ...
+
 
 AtPath = TypeVar("AtPath", Route, Upgrade)
 
@@ -18,6 +27,7 @@ class Offer:
         routes: of the proxy's own web side.
         upgrades: where a connection becomes a WebSocket's.
         protocols: services by the name that TLS negotiates (ALPN).
+        carriers: as `protocols`, of services that carry what HTTP has in flight: they end after it.
         find_host: told the host that a connection's first request names, returns who has the connection, or None.
         services: those that get connections by Host or upgrade alone; they are shut down with the others.
     """
@@ -25,6 +35,7 @@ class Offer:
     routes: tuple[Route, ...] = ()
     upgrades: tuple[Upgrade, ...] = ()
     protocols: Mapping[str, Service] = field(default_factory=dict)
+    carriers: Mapping[str, Carrier] = field(default_factory=dict)
     find_host: Callable[[str], Service | None] | None = None
     services: tuple[Service, ...] = ()
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import ssl
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
 from datetime import timedelta
@@ -10,16 +11,18 @@ from functools import partial
 from teleport.api.host import Host
 from teleport.clock import Clock
 from teleport.config.settings import ProxySettings, Settings
-from teleport.errors import AccessDenied
+from teleport.errors import AccessDenied, Unavailable
 from teleport.pki.leaf import TrustSet
+from teleport.proxy.applications.parts import open_applications
 from teleport.proxy.archives import Archives
 from teleport.proxy.auth_path import open_auth_path
 from teleport.proxy.certificates import WebCertificates
 from teleport.proxy.discovery import offer_discovery
 from teleport.proxy.door_tls import DoorTls
 from teleport.proxy.logins import offer_logins
-from teleport.proxy.offer import Offer
+from teleport.proxy.offer import Carrier, Offer
 from teleport.proxy.scripts import offer_scripts
+from teleport.proxy.tunnels.service import open_tunnels
 from teleport.resources.authority import AuthorityType
 from teleport.resources.role import SystemRole
 from teleport.web.admissions import Admissions
@@ -31,12 +34,14 @@ from teleport.web.metrics import Metrics
 from teleport.web.readiness import Readiness
 from teleport.web.router import Router
 from teleport.web.service import Service
+from teleport.web.spare_memory import give_back_spare_memory
 from teleport.web.tls import ALPN
 
 COMPONENT = "proxy"
 WEB_COMPONENT = "web_certificates"
 AUTH_LINK_COMPONENT = "auth_link"
 GRACE = timedelta(seconds=10)
+SPARE_MEMORY_PERIOD = timedelta(seconds=20)
 
 logger = logging.getLogger(__name__)
 
@@ -59,6 +64,7 @@ class ProxyServer:
         self._clock = clock
         self._readiness = readiness
         self._metrics = metrics
+        self._tls: DoorTls | None = None
 
     async def run(self, host: Host) -> None:
         """Serve until cancelled.
@@ -75,7 +81,7 @@ class ProxyServer:
         async with AsyncExitStack() as stack:
             offers = await self._open_parts(host, limiter, stack)
             services = self._build_services(offers, limiter)
-            tls = DoorTls(
+            self._tls = tls = DoorTls(
                 protocols=_order_protocols(services),
                 identity=host.identity(self.role),
                 trust=host.trust,
@@ -93,11 +99,26 @@ class ProxyServer:
             async with asyncio.TaskGroup() as group:
                 group.create_task(certificates.follow(tls.replace_web, partial(self._report, WEB_COMPONENT)))
                 group.create_task(self._follow_host(host, tls, admissions))
+                group.create_task(_spare_memory())
 
     async def _open_parts(self, host: Host, limiter: RateLimiter, stack: AsyncExitStack) -> list[Offer]:
         """Return what each part answers; the stack ends the parts after the listener."""
         report_link = partial(self._report, AUTH_LINK_COMPONENT)
+        tunnels = await stack.enter_async_context(
+            open_tunnels(host, context=self._get_host_context, metrics=self._metrics, clock=self._clock)
+        )
+        applications = await stack.enter_async_context(
+            open_applications(
+                self._settings,
+                client=host.client,
+                find_tunnel=tunnels.registry.find,
+                limiter=limiter,
+                clock=self._clock,
+            )
+        )
         return [
+            tunnels.offer,
+            applications.offer(),
             offer_discovery(self._proxy, cluster_name=host.cluster_name, trust=lambda: host.trust),
             await stack.enter_async_context(open_auth_path(host, limiter=limiter, report=report_link)),
             offer_logins(host, clock=self._clock),
@@ -122,6 +143,7 @@ class ProxyServer:
         services: dict[str | None, Service] = {ALPN: http, None: http}
         for offer in offers:
             services.update(offer.protocols)
+            services.update({name: _Last(carrier, http) for name, carrier in offer.carriers.items()})
         return services
 
     def _build_listener(self, tls: DoorTls, services: dict[str | None, Service], admissions: Admissions) -> TlsListener:
@@ -153,6 +175,11 @@ class ProxyServer:
             return True
         return False
 
+    def _get_host_context(self) -> ssl.SSLContext:
+        if self._tls is None:
+            raise Unavailable("the proxy does not listen yet")
+        return self._tls.host_context()
+
     def _find_peer(self, head: RequestHead, peer: Peer) -> Peer:
         return resolve_peer(head, peer, trusted=self._proxy.trust_x_forwarded_for)
 
@@ -169,6 +196,13 @@ def _order_protocols(services: Iterable[str | None]) -> list[str]:
     return sorted((name for name in services if name is not None), key=lambda name: name == ALPN)
 
 
+async def _spare_memory() -> None:
+    """Give back again and again what storms of connections have left; until cancelled."""
+    while True:
+        await asyncio.sleep(SPARE_MEMORY_PERIOD.total_seconds())
+        await give_back_spare_memory()
+
+
 def _find_host(finders: Sequence[Callable[[str], Service | None]], host: str) -> Service | None:
     return next((service for find in finders if (service := find(host)) is not None), None)
 
@@ -179,9 +213,29 @@ class _Http:
     def __init__(self, router: Router, services: Sequence[Service]) -> None:
         self._router = router
         self._services = services
+        self.ended = asyncio.Event()
 
     def connect(self, peer: Peer, on_closed: Callable[[], None]) -> asyncio.Protocol:
         return self._router.connect(peer, on_closed)
 
     async def shutdown(self, grace: timedelta) -> None:
-        await asyncio.gather(*(service.shutdown(grace) for service in (self._router, *self._services)))
+        try:
+            await asyncio.gather(*(service.shutdown(grace) for service in (self._router, *self._services)))
+        finally:
+            self.ended.set()
+
+
+class _Last:
+    """A carrier, which ends when HTTP has ended."""
+
+    def __init__(self, carrier: Carrier, http: _Http) -> None:
+        self._carrier = carrier
+        self._http = http
+
+    def connect(self, peer: Peer, on_closed: Callable[[], None]) -> asyncio.Protocol:
+        return self._carrier.connect(peer, on_closed)
+
+    async def shutdown(self, grace: timedelta) -> None:
+        self._carrier.announce_end()
+        await self._http.ended.wait()
+        await self._carrier.shutdown(grace)

@@ -64,7 +64,7 @@ def build_error_reply(error: Exception) -> Reply:
         return _build_reply(status, error.code, error.message, _retry_after(error.retry_after))
     if error.code == "storage":
         _LOGGER.error("storage: %s", error.message)
-        message = "the cluster's store cannot be used at present; the auth server's log says why"
+        message = "the store cannot be used at present; the log of the server that answered says why"
         return _build_reply(status, error.code, message, _retry_after(STORAGE_RETRY_AFTER))
     return _build_reply(status, error.code, error.message)
 
@@ -77,7 +77,7 @@ def _build_internal_error(error: Exception) -> Reply:
         # A foreign error's text may repeat what the caller sent, which may be a secret: only the place is logged.
         place = "".join(traceback.format_tb(error.__traceback__))
         _LOGGER.error("request %s failed: %s\n%s", request_id, type(error).__name__, place)
-    message = f"internal error; the auth server's log has more under {request_id}"
+    message = f"internal error; the log of the server that answered has more under {request_id}"
     return _build_reply(HTTPStatus.INTERNAL_SERVER_ERROR, TeleportError.code, message)
 
 

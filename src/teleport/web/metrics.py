@@ -55,6 +55,18 @@ class Metrics:
         self.handshake_failures = closed.labels("handshake")
         self.alpn_refusals = closed.labels("alpn")
 
+        self.tunnels = Gauge(
+            "teleport_reverse_tunnels_connected",
+            "Services of agents that have a tunnel here",
+            ("type",),
+            registry=registry,
+        )
+        self.tunnel_conflicts = Counter(
+            "teleport_reverse_tunnel_conflicts",
+            "Tunnels of a host whose identity another process uses, too",
+            registry=registry,
+        )
+
         self.process_state = Gauge("process_state", "0 ok, 1 recovering, 2 degraded, 3 starting", registry=registry)
         self.process_state.set(State.STARTING)
         build = Gauge("teleport_build_info", "Always 1", ("version", "python"), registry=registry)

@@ -63,11 +63,14 @@ async def _build_agent(
     from teleport.agent.server import Agent  # noqa: PLC0415 - an auth server does not carry it in memory
     from teleport.agent.state_choice import open_state  # noqa: PLC0415 - the same
     from teleport.cli.teleport.joiners import build_joiner  # noqa: PLC0415 - the same
+    from teleport.cli.teleport.tunnel_services import build_tunnel_services  # noqa: PLC0415 - the same
 
     auth = serving.auth if serving is not None else None
     way: Way | None = auth.local_address if auth is not None else _choose_way(settings)
     if way is None:
         raise BadParameter("the cluster's address is missing: set teleport.proxy_server or teleport.auth_server")
+    runners = list(serving.runners) if serving is not None else []
+    runners += build_tunnel_services(settings, os.environ, readiness=readiness, clock=clock)
     return Agent(
         settings,
         way=way,
@@ -75,7 +78,7 @@ async def _build_agent(
         states=await stack.enter_async_context(open_state(settings.data_dir, os.environ, clock=clock)),
         readiness=readiness,
         clock=clock,
-        runners=serving.runners if serving is not None else (),
+        runners=runners,
     )
 
 

@@ -26,7 +26,7 @@ CALLERS = {
     "auditor+editor": build_user("auditor", "editor"),
     "admin": ADMIN,
 }
-VERBS = ("create", "upsert", "update", "read", "read_secrets", "list", "delete")
+VERBS = ("create", "upsert", "update", "read", "read_secrets", "list", "watch", "delete")
 OTHER_KINDS = (
     "trust",
     "join",
@@ -36,11 +36,15 @@ OTHER_KINDS = (
     "user_certificate",
     "presence",
     "token_use",
+    "membership",
     "trust_bundle",
     "login",
     "app",
     "app_session",
     "app_rules",
+    "app_names",
+    "app_launch",
+    "app_assertion",
 )
 PRESENCE = (
     "app_server",
@@ -70,7 +74,7 @@ AUDITOR = USER | READ_PRESENCE | set(product(("read", "list"), ("token", *PEOPLE
 EDITOR = (
     AUDITOR
     | set(product(VERBS, ("token",)))
-    | set(product(set(VERBS) - {"read_secrets"}, PEOPLE))
+    | set(product(set(VERBS) - {"read_secrets", "watch"}, PEOPLE))
     | set(product(("delete",), PRESENCE))
 )
 HOST = CERTIFIED | {("create", "host_certificate"), ("update", "presence"), ("delete", "presence")}
@@ -79,11 +83,20 @@ GOLDEN = {
     "anonymous": EVERYBODY,
     "bot": CERTIFIED,
     "operator": CERTIFIED
-    | set(product(("create", "update", "read", "read_secrets", "list", "delete"), ("token",)))
+    | set(product(("create", "update", "read", "read_secrets", "list", "watch", "delete"), ("token",)))
     | {("list", "token_use")},
     "host": HOST,
-    "proxy": HOST | {("create", "login"), ("list", "app"), ("create", "app_session")},
-    "app": HOST | {("read", "app_rules")},
+    "proxy": HOST
+    | {
+        ("create", "login"),
+        ("read", "app_names"),
+        ("create", "app_launch"),
+        ("list", "app"),
+        ("create", "app_session"),
+        ("list", "proxy"),
+        ("list", "membership"),
+    },
+    "app": HOST | {("read", "app_rules"), ("create", "app_assertion")},
     "access": ACCESS,
     "user-named-proxy": set(),
     "user": set(),

@@ -15,6 +15,7 @@ from teleport.auth.endpoints import Endpoints
 from teleport.auth.handlers import Handlers
 from teleport.auth.join_limits import JoinLimits
 from teleport.auth.resources import AuthorityResources, PresenceResources
+from teleport.auth.token_changes import TokenChanges
 from teleport.config.settings import ConnectionLimits, Rate
 from teleport.errors import (
     AccessDenied,
@@ -59,6 +60,8 @@ class Border:
                 "user": auth.people.users,
                 "role": auth.people.roles,
             },
+            token_changes=TokenChanges(tokens=auth.stores.tokens),
+            pod_lives=auth.pod_lives,
             people=auth.people.table,
         )
         endpoints = Endpoints(
@@ -347,3 +350,27 @@ async def test_an_administrator_signs_and_a_user_does_not(border: Border) -> Non
     assert "tls_certificate" in await border.ask("user_certificates", body, border.show_admin())
     with pytest.raises(AccessDenied):
         await border.ask("user_certificates", body, border.show_user("editor"))
+
+
+async def test_a_proxy_learns_which_memberships_have_ended_and_lists_proxies_and_other_hosts_do_not(
+    border: Border,
+) -> None:
+    proxy, node = border.show_host(SystemRole.PROXY), border.show_host(SystemRole.NODE)
+    assert await border.ask("memberships/ended", {"pod_uids": ["pod-1"]}, proxy) == {"pod_uids": ["pod-1"]}
+    assert (await border.ask("resources/list", {"kind": "proxy"}, proxy))["resources"] == []
+    for name, body in (("memberships/ended", {"pod_uids": ["pod-1"]}), ("resources/list", {"kind": "proxy"})):
+        with pytest.raises(AccessDenied):
+            await border.ask(name, body, node)
+    with pytest.raises(AccessDenied):
+        await border.ask("resources/list", {"kind": "node"}, proxy)
+
+
+@pytest.mark.parametrize(("count", "is_taken"), [(1000, True), (1001, False)])
+async def test_a_proxy_asks_about_so_many_pods_at_once(border: Border, count: int, *, is_taken: bool) -> None:
+    body = {"pod_uids": [f"pod-{number}" for number in range(count)]}
+    proxy = border.show_host(SystemRole.PROXY)
+    if is_taken:
+        assert len((await border.ask("memberships/ended", body, proxy))["pod_uids"]) == count
+    else:
+        with pytest.raises(BadParameter):
+            await border.ask("memberships/ended", body, proxy)

@@ -115,11 +115,13 @@ async def test_each_ending_puts_the_member_out_with_all_that_it_served(cluster: 
     wiki = {"kind": "app_server", "metadata": {"name": "wiki"}, "spec": {}}
     await cluster.auth.heartbeats.announce(HeartbeatRequest(hostname="h", version="1", servers=(wiki,)), caller)
     await cluster.auth.pod_lives.check(caller.pod_uid)
+    assert await cluster.auth.pod_lives.list_ended([BOUND.uid, "another"]) == ["another"]
 
     await ENDINGS[ending](cluster.kubernetes)
     await cluster.wait_until_out(response)
 
     await until(lambda: was_cut(cluster))
+    assert await cluster.auth.pod_lives.list_ended([BOUND.uid, "another"]) == [BOUND.uid, "another"]
     assert await cluster.list_ends() == [(response.host_id, ending)]
     with pytest.raises(NotFound):
         await cluster.auth.stores.presence.get("instance", response.host_id)

@@ -38,12 +38,14 @@ def test_a_proxy_has_defaults_for_everything() -> None:
 def test_every_key_arrives() -> None:
     settings = load(
         "{enabled: yes, web_listen_addr: ':443', public_addr: [p.example.com:443, p2.example.com],"
+        " tunnel_public_addr: t.example.com:3024,"
         " https_keypairs: [{key_file: /k1, cert_file: /c1}, {key_file: /k2, cert_file: /c2}],"
         " https_keypairs_reload_interval: 0s, trust_x_forwarded_for: yes}"
     )
     assert settings.proxy == ProxySettings(
         web_listen_addr=Address("0.0.0.0", 443),
         public_addrs=(Address("p.example.com", 443), Address("p2.example.com", 3080)),
+        tunnel_public_addrs=(Address("t.example.com", 3024),),
         keypairs=(KeyPairFiles(Path("/k1"), Path("/c1")), KeyPairFiles(Path("/k2"), Path("/c2"))),
         keypairs_reload_interval=timedelta(),
         trust_x_forwarded_for=True,

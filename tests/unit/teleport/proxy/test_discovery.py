@@ -36,6 +36,12 @@ async def test_a_proxy_without_a_public_address_names_none() -> None:
     assert orjson.loads((await ask("/webapi/find", ProxySettings())).body)["proxy"]["ssh"]["public_addr"] == ""
 
 
+async def test_find_says_where_tunnels_lead_to_only_if_that_is_another_address() -> None:
+    settings = ProxySettings(tunnel_public_addrs=(Address("tunnel.example.com", 3024),))
+    told = [orjson.loads((await ask("/webapi/find", known)).body)["proxy"]["ssh"] for known in (SETTINGS, settings)]
+    assert [ssh["ssh_tunnel_public_addr"] for ssh in told] == ["", "tunnel.example.com:3024"]
+
+
 async def test_ping_adds_how_people_log_in() -> None:
     answer = orjson.loads((await ask("/v1/webapi/ping")).body)
     assert (answer["auth"]["type"], answer["server_version"]) == ("local", VERSION)

@@ -3,7 +3,7 @@
 import resource
 from pathlib import Path
 
-from teleport.auth.spare_memory import give_back_spare_memory
+from teleport.web.spare_memory import give_back_spare_memory
 
 PIECE = 2_000
 """Bytes; more than Python's own allocator keeps for itself."""

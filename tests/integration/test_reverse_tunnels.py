@@ -1,0 +1,128 @@
+"""Real agents keep tunnels to real proxies behind a real load balancer."""
+
+import shutil
+import signal
+from pathlib import Path
+
+from support.balancer import Balancer
+from support.cluster import Agent, AuthServer
+from support.processes import Processes
+from support.proxy import Proxy
+from support.public_proxy import NAME, write_pair
+from support.tls_certificates import ThrowawayAuthority
+from support.tunnel_counts import count_tunnels, wait_for_tunnels
+
+
+class Stage:
+    """Proxies, a balancer before them, and agents that know the balancer's address alone."""
+
+    def __init__(
+        self, auth: AuthServer, processes: Processes, folder: Path, *names: str, ends_tls: bool = False
+    ) -> None:
+        self.auth = auth
+        self.processes = processes
+        self.folder = folder
+        authority = ThrowawayAuthority.create()
+        pair = write_pair(folder, authority.issue(NAME))
+        self.trusted = folder / "ca.crt"
+        self.trusted.write_text(authority.certificate_pem)
+        self.balancer = Balancer(processes, folder / "balancer")
+        if ends_tls:
+            self.balancer.certificate = folder / "balancer.pem"
+            self.balancer.certificate.write_text("".join(Path(file).read_text() for file in pair.values()))
+        self.proxies = [Proxy(processes, folder / name, auth, {"https_keypairs": [pair]}) for name in names]
+
+    def balance(self) -> None:
+        """Let the balancer deal to all proxies, of which some may not have been started."""
+        self.balancer.use([proxy.address for proxy in self.proxies])
+
+    def make_agent(self, name: str) -> Agent:
+        flags = (f"--token={self.auth.add_token('app')}", f"--ca-pin={self.auth.get_pin()}")
+        address = f"{NAME}:{self.balancer.address.port}"
+        agent = Agent(self.processes, self.folder / name, self.auth.address, flags=flags, roles="app", proxy=address)
+        agent.process.environment["SSL_CERT_FILE"] = str(self.trusted)
+        return agent
+
+    def start_agent(self, name: str) -> Agent:
+        return self.make_agent(name).start()
+
+
+def test_hostile_61_there_are_tunnels_to_all_proxies_whichever_is_added_killed_or_drained(
+    auth: AuthServer, processes: Processes, tmp_path: Path
+) -> None:
+    stage = Stage(auth, processes, tmp_path, "one", "two", "three")
+    one, two, three = stage.proxies
+    one.start()
+    two.start()
+    stage.balance()
+    agents = [stage.start_agent(name).wait_until_ready() for name in ("a", "b")]
+    wait_for_tunnels(2, [one, two])
+
+    three.start()
+    wait_for_tunnels(2, [one, two, three])
+
+    three.process.kill()
+    three.start()
+    wait_for_tunnels(2, [one, two, three])
+
+    assert two.process.stop() == 0
+    for agent in agents:
+        agent.process.wait_for_log("is about to end")
+    two.start()
+    wait_for_tunnels(2, [one, two, three])
+    assert all(agent.process.fetch("/readyz")[0] == 200 for agent in agents)
+
+
+def test_tunnels_go_through_a_balancer_that_ends_tls(auth: AuthServer, processes: Processes, tmp_path: Path) -> None:
+    stage = Stage(auth, processes, tmp_path, "one", "two", ends_tls=True)
+    for proxy in stage.proxies:
+        proxy.start()
+    stage.balance()
+    agent = stage.start_agent("a")
+    wait_for_tunnels(1, stage.proxies)
+    assert agent.wait_until_ready().process.log.count("through a WebSocket") == 2
+
+    stage.trusted.write_text(ThrowawayAuthority.create().certificate_pem)
+    assert agent.process.stop() == 0
+    wait_for_tunnels(0, stage.proxies)
+    agent.start()
+    assert "no tunnel to any proxy" in agent.process.wait_for_status(503)
+    assert [count_tunnels(proxy) for proxy in stage.proxies] == [0, 0]
+
+
+def test_a_silent_proxy_is_given_up_and_taken_back(auth: AuthServer, processes: Processes, tmp_path: Path) -> None:
+    stage = Stage(auth, processes, tmp_path, "one")
+    (one,) = stage.proxies
+    one.start()
+    stage.balance()
+    agent = stage.start_agent("a")
+    wait_for_tunnels(1, [one])
+    one.process.send(signal.SIGSTOP)
+    agent.process.wait_for_log("the peer sent nothing")
+    one.process.send(signal.SIGCONT)
+    wait_for_tunnels(1, [one])
+
+
+def test_hostile_62_two_processes_with_one_identity_are_noticed(
+    auth: AuthServer, processes: Processes, tmp_path: Path
+) -> None:
+    stage = Stage(auth, processes, tmp_path, "one")
+    (one,) = stage.proxies
+    one.start()
+    stage.balance()
+    original = stage.start_agent("a").wait_until_ready()
+    wait_for_tunnels(1, [one])
+    copy = stage.make_agent("copy")
+    shutil.copytree(original.data_dir, copy.data_dir)
+    copy.start().wait_until_ready()
+    assert copy.host_id == original.host_id
+    original.process.wait_for_log("with the identity of this one")
+    wait_for_tunnels(1, [one])
+
+
+def test_an_agent_that_knows_auth_alone_says_that_applications_cannot_be_reached(
+    auth: AuthServer, processes: Processes, tmp_path: Path
+) -> None:
+    agent = Agent(processes, tmp_path / "a", auth.address, roles="app")
+    agent.start(f"--token={auth.add_token('app')}", f"--ca-pin={auth.get_pin()}").wait_until_ready()
+    assert "applications cannot be reached" in agent.process.log
