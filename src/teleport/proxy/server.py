@@ -21,6 +21,10 @@ from teleport.proxy.discovery import offer_discovery
 from teleport.proxy.door_tls import DoorTls
 from teleport.proxy.logins import offer_logins
 from teleport.proxy.offer import Carrier, Offer
+<<<<<<< HEAD
+=======
+from teleport.proxy.pages.parts import offer_pages
+>>>>>>> main
 from teleport.proxy.scripts import offer_scripts
 from teleport.proxy.tunnels.service import open_tunnels
 from teleport.resources.authority import AuthorityType
@@ -123,6 +127,7 @@ class ProxyServer:
             await stack.enter_async_context(open_auth_path(host, limiter=limiter, report=report_link)),
             offer_logins(host, clock=self._clock),
             offer_scripts(Archives(self._proxy.dist_dir), public_addrs=self._proxy.public_addrs),
+            offer_pages(host.client, cluster_name=host.cluster_name, launcher=applications),
         ]
 
     def _build_services(self, offers: Sequence[Offer], limiter: RateLimiter) -> dict[str | None, Service]:
