@@ -179,3 +179,32 @@ def test_a_certificate_that_is_no_services_gets_no_tunnel(
 
     asyncio.run(work())
     assert count_tunnels(proxy) == 0
+
+
+def test_a_dial_that_breaks_off_is_tried_the_other_way_only_by_those_who_know_no_way_yet(
+    auth: AuthServer, processes: Processes, tmp_path: Path
+) -> None:
+    proxy = Proxy(processes, tmp_path / "one", auth).start()
+    host, port = proxy.address.host, proxy.address.port
+    broken: list[str] = []
+
+    def break_off(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        broken.append("one")
+        writer.transport.abort()
+
+    def build_dialer() -> Dialer:
+        return Dialer(public=proxy.address, identity=lambda: auth.admin, cluster_name=CLUSTER_NAME, is_insecure=True)
+
+    async def work() -> list[int]:
+        known = build_dialer()
+        (await known.dial(host, port)).transport.abort()
+        await asyncio.to_thread(proxy.process.stop)
+        counts = []
+        async with await asyncio.start_server(break_off, host, port):
+            for dialer in (known, build_dialer()):
+                with pytest.raises(ConnectionFailed):
+                    await dialer.dial(host, port)
+                counts.append(len(broken))
+        return counts
+
+    assert asyncio.run(work()) == [1, 3]
