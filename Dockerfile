@@ -41,7 +41,7 @@ RUN groupadd --gid 9807 teleport \
     && useradd --uid 9807 --gid 9807 --home-dir /var/lib/teleport --no-create-home --shell /usr/sbin/nologin teleport \
     && install -d -o teleport -g teleport -m 0700 /var/lib/teleport
 COPY --from=build /opt/teleport /opt/teleport
-RUN ln -s /opt/teleport/bin/teleport /opt/teleport/bin/tctl /usr/local/bin/
+RUN ln -s /opt/teleport/bin/teleport /opt/teleport/bin/tctl /opt/teleport/bin/tsh /usr/local/bin/
 ENV PYTHONDONTWRITEBYTECODE=1 TELEPORT_CONFIG_FILE=/etc/teleport/teleport.yaml
 USER 9807:9807
 WORKDIR /var/lib/teleport
@@ -49,7 +49,7 @@ ENTRYPOINT ["/usr/bin/dumb-init", "/usr/local/bin/teleport", "start", "-c", "/et
 ARG VERSION
 ARG REVISION
 LABEL org.opencontainers.image.title="teleport" \
-      org.opencontainers.image.description="A Teleport-compatible cluster: auth server, agent and tctl" \
+      org.opencontainers.image.description="A Teleport-compatible cluster: auth server, proxy, agent, tctl and tsh" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.base.name="docker.io/library/debian:trixie-slim" \
       org.opencontainers.image.version="$VERSION" \

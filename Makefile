@@ -16,7 +16,7 @@ SOURCES := src operator tests benchmarks examples scripts
 PYTEST := $(BIN)/python -m pytest
 # Two workers, and the tests of one file stay together: they share what they start.
 PARALLEL := -n 2 --dist loadfile
-BENCHMARKS := joins kubernetes_joins forged_joins join_storm operator_objects step_ca api_requests refusals idle_agents processes sqlite_writes forwarding tunnel reverse_tunnels
+BENCHMARKS := joins kubernetes_joins forged_joins join_storm operator_objects step_ca api_requests refusals idle_agents processes sqlite_writes forwarding applications tunnel reverse_tunnels
 PARSERS := jwt jwks review heads tunnel
 BUILD_IMAGE = docker build --network host --build-arg PIP_INDEX_URL --build-arg VERSION=$(VERSION) --build-arg REVISION=$(shell git rev-parse HEAD 2>/dev/null)
 
@@ -24,7 +24,7 @@ export PYTHON
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test check unit integration e2e dist image fmt generate lock bench soak fuzz
+.PHONY: help run test check unit browser integration e2e dist image fmt generate lock bench soak fuzz
 
 help: ## Show this list
 	@echo 'usage: make TARGET'
@@ -36,7 +36,7 @@ help: ## Show this list
 run: $(RUNTIME) ## Start a cluster, let a service join, and show both (ONCE=1: stop after showing)
 	@$(BIN)/python examples/01-secret-token/run.py $(if $(filter-out 0,$(ONCE)),--once)
 
-test: check unit integration e2e ## Run all checks and all tests
+test: check unit browser integration e2e ## Run all checks and all tests
 
 check: $(DEV) ## Lint, types, layers, locks and generated pages; changes nothing
 	@! ls operator/*.py 2>/dev/null || { echo 'error: operator/ may hold no Python file, it would shadow the standard library'; exit 1; }
@@ -52,6 +52,9 @@ unit: $(DEV) ## Run the unit tests
 
 integration: $(DEV) ## Run the tests with real processes on this machine
 	$(PYTEST) $(PARALLEL) tests/integration
+
+browser: ## Install Chromium for the tests of the web pages, if root runs this on Debian
+	@scripts/provide_browser
 
 e2e: $(DEV) ## Run the tests in containers: fresh hosts, the image, a Kubernetes cluster; skipped without Docker and kind
 	$(PYTEST) tests/e2e

@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ from harness import LOAD_CORE, cpu_seconds, free_port, pin_load, pinned_process,
 FILE_SIZE = 10 * 1024 * 1024
 UPLOAD_SIZE = 1024 * 1024
 _MEBIBYTE = 1024 * 1024
-_COMMON = """
+COMMON = """
 daemon off; master_process off; pid {root}/{name}.pid; error_log {root}/{name}.log; worker_rlimit_nofile 4096;
 events {{ worker_connections 1024; }}
 http {{
@@ -27,8 +27,8 @@ http {{
   client_body_temp_path {root}/body; proxy_temp_path {root}/proxy; fastcgi_temp_path {root}/f;
   uwsgi_temp_path {root}/u; scgi_temp_path {root}/s; default_type text/plain;
 """
-_APPLICATION = (
-    _COMMON
+APPLICATION = (
+    COMMON
     + """
   sendfile on;
   server {{ listen 127.0.0.1:{port};
@@ -43,7 +43,7 @@ _APPLICATION = (
 """
 )
 _PROXY = (
-    _COMMON
+    COMMON
     + """
   proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header X-Forwarded-For $remote_addr;
   proxy_max_temp_file_size 0; proxy_request_buffering off;
@@ -52,7 +52,7 @@ _PROXY = (
 }}
 """
 )
-_UPLOAD = f"""
+UPLOAD = f"""
 wrk.method = "POST"
 wrk.body = string.rep("x", {UPLOAD_SIZE})
 """
@@ -100,7 +100,9 @@ def run_nginx(root: Path, name: str, text: str, core: int | None = None) -> Iter
         yield process.pid
 
 
-def measure(pid: int, port: int, load: Load, seconds: int, script: Path) -> Figure:
+def measure(
+    pid: int, port: int, load: Load, seconds: int, script: Path, *, scheme: str = "http", headers: Sequence[str] = ()
+) -> Figure:
     """Load a proxy, and return what it did."""
     command = [
         "wrk",
@@ -109,7 +111,8 @@ def measure(pid: int, port: int, load: Load, seconds: int, script: Path) -> Figu
         "60s",
         f"-c{load.connections}",
         f"-d{seconds}s",
-        f"http://127.0.0.1:{port}{load.path}",
+        *(f"-H{header}" for header in headers),
+        f"{scheme}://127.0.0.1:{port}{load.path}",
     ]
     if load.path == "/upload":
         command[1:1] = ["-s", str(script)]
@@ -123,11 +126,11 @@ def measure(pid: int, port: int, load: Load, seconds: int, script: Path) -> Figu
     return Figure(requests / spent, used / max(1, requests))
 
 
-def show(load: Load, ours: Figure, theirs: Figure) -> None:
+def show(load: Load, ours: Figure, theirs: Figure, how: str = "forwarded, one core") -> None:
     """Print the rows of one load."""
     unit = load.size / _MEBIBYTE if load.size else 1
     name = "MiB/s" if load.size else "/s"
-    report(f"{load.name}, forwarded, one core", f"{ours.rate * unit:.0f} {name}")
+    report(f"{load.name}, {how}", f"{ours.rate * unit:.0f} {name}")
     report("  the same by nginx", f"{theirs.rate * unit:.0f} {name}")
     report("  ratio", f"x{ours.rate / theirs.rate:.2f}")
     report("  processor time of a request, ratio", f"x{ours.cpu / theirs.cpu:.1f}" if theirs.cpu else "-")
@@ -143,11 +146,11 @@ def main(seconds: int) -> None:
     root = Path(tempfile.mkdtemp(prefix="forwarding-bench-"))
     (root / "file").write_bytes(b"x" * FILE_SIZE)
     script = root / "upload.lua"
-    script.write_text(_UPLOAD, encoding="ascii")
+    script.write_text(UPLOAD, encoding="ascii")
     app, nginx, port = free_port(), free_port(), free_port()
     server = [sys.executable, str(Path(__file__).with_name("forwarding_server.py")), str(port)]
     with (
-        run_nginx(root, "app", _APPLICATION.format(root=root, name="app", port=app), LOAD_CORE),
+        run_nginx(root, "app", APPLICATION.format(root=root, name="app", port=app), LOAD_CORE),
         run_nginx(root, "proxy", _PROXY.format(root=root, name="proxy", port=nginx, app=app)) as theirs,
         pinned_process([*server, f"http://127.0.0.1:{app}"], root / "log") as process,
     ):

@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry
 from teleport.api.operations import OPERATIONS
 from teleport.cli.tctl.main import tctl
 from teleport.cli.teleport.main import teleport
+from teleport.cli.tsh.main import tsh
 from teleport.config.unimplemented import IGNORED, REFUSED
 from teleport.web.errors import STATUS_BY_CODE
 from teleport.web.metrics import Metrics
@@ -126,6 +127,7 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 PARTS: dict[str, Callable[[], str]] = {
     "tctl": lambda: render_commands(tctl),
     "teleport": lambda: render_commands(teleport),
+    "tsh": lambda: render_commands(tsh),
     "operations": render_operations,
     "statuses": render_statuses,
     "metrics": render_metrics,

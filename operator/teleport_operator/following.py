@@ -1,4 +1,4 @@
-"""Follows both sides by lists: objects, whose watch may lose something, and tokens, which have no watch."""
+"""Follows both sides: objects by a list, since their watch may lose something; tokens by their changes and a list."""
 
 import asyncio
 import logging
@@ -6,7 +6,7 @@ import random
 from contextlib import suppress
 from datetime import timedelta
 
-from teleport.errors import TeleportError
+from teleport.errors import ConnectionFailed, TeleportError
 from teleport.kube.errors import Missing, NoAnswer
 from teleport.web.readiness import Readiness
 from teleport_operator.background import wait_or_stop
@@ -20,6 +20,8 @@ OBJECTS = "watch"
 """The component of readiness."""
 OBJECTS_PERIOD = timedelta(minutes=1)
 RETRY = timedelta(seconds=5)
+BREATH = timedelta(seconds=1)
+"""Between two questions for changes: where thousands are made, our own come many at a time."""
 TOLERATED_FAILURES = 3
 _NO_CRD = "the cluster does not know TeleportProvisionTokens; apply the CRD of this version"
 
@@ -27,7 +29,7 @@ logger = logging.getLogger(__name__)
 
 
 class Following:
-    """Lists, again and again.
+    """Lists, and listens in between.
 
     Args:
         resync: lists objects.
@@ -35,7 +37,7 @@ class Following:
         feed: told whose tokens are not what they were.
         readiness: told whether lists come.
         metrics: counts what the watch lost.
-        drift_interval: how often tokens are listed.
+        drift_interval: how often tokens are listed, whatever is told of them in between.
     """
 
     def __init__(
@@ -120,11 +122,35 @@ class Following:
             self._tokens_known.set()
             for uid in changed:
                 self._feed.add_uid(uid)
-            await _sleep(self._drift_interval)
+            await self._follow_changes()
+
+    async def _follow_changes(self) -> None:
+        """Look at what others change as soon as auth tells, until the next list is due."""
+        loop = asyncio.get_running_loop()
+        due = loop.time() + _shorten(self._drift_interval).total_seconds()
+        while (left := due - loop.time()) > 0:
+            try:
+                changed = await self._tokens.wait_for_changes(timedelta(seconds=left))
+            except ConnectionFailed:
+                changed = None  # auth may be another one when it is back
+            except TeleportError as error:
+                logger.debug("changes of tokens are not told: %s", error.message)
+                await asyncio.sleep(max(left, find_asked_wait(error).total_seconds()))
+                return
+            if changed is None:
+                await asyncio.sleep(min(left, RETRY.total_seconds()))
+                return
+            for uid in changed:
+                self._feed.add_uid(uid)
+            await asyncio.sleep(min(left, BREATH.total_seconds()))
 
 
 async def _sleep(period: timedelta, asked: timedelta = NOBODY_ASKED) -> None:
-    await asyncio.sleep(max(period * random.uniform(0.8, 1), asked).total_seconds())  # noqa: S311 - jitter
+    await asyncio.sleep(max(_shorten(period), asked).total_seconds())
+
+
+def _shorten(period: timedelta) -> timedelta:
+    return period * random.uniform(0.8, 1)  # noqa: S311 - jitter
 
 
 def _describe(error: TeleportError) -> str:

@@ -10,26 +10,39 @@ from teleport.api.messages import ListRequest
 from teleport.api.operations import RESOURCE_LIST
 from teleport.clock import Clock
 from teleport.errors import TeleportError
+from teleport.join.method import Judge
 from teleport.kube.api import KubeApi
 from teleport.kube.connection import KubeConnection, Question
-from teleport.kube.errors import Missing, NoAnswer
+from teleport.kube.custom_objects import CustomObjects
+from teleport.kube.errors import Forbidden, Missing, NoAnswer
 from teleport.kube.objects import read_block
 from teleport_operator.declaration import GROUP, KIND, PLURAL, VERSION
 from teleport_operator.definition import find_gaps
 from teleport_operator.identity import IdentitySource
 from teleport_operator.server_clock import MAX_SKEW, render_skew
 from teleport_operator.settings import OperatorSettings
+from teleport_operator.stored_faults import find_fault
 
+MAX_FAULTS = 20
+"""So many objects are named; whoever has mended them asks again."""
 NEWEST_RULES = (1, 30)
 """Kubernetes before that lacks `optionalOldSelf`, which the definition's rules for whole objects need."""
 MAX_SCHEMA = 16 * 1024 * 1024
 MAX_GAPS = 5
+MEND = "correct it and apply it again, or delete it; the operator leaves its token as it is"
 
 _OPENAPI = f"/openapi/v3/apis/{GROUP}/{VERSION}"
 _INSTALL_CRD = "kubectl apply --server-side -f crds/"
 _INSTALL_RBAC = "kubectl apply -n {} -f operator/deploy/rbac.yaml"
 _INSTALL_CLUSTER_RBAC = "kubectl apply -f operator/deploy/cluster-rbac.yaml"
 _INSTALL_ACCOUNT = "kubectl apply -n {} -f operator/deploy/account.yaml"
+_JOIN = "docs/operator.md has the token resource; the auth server's log and `tctl tokens uses` say why"
+_BOT = "the token resource must say `roles: [Bot]` and `bot_name: operator`"
+_SIGN = "make the identity file anew: `tctl auth sign --user=NAME --roles=editor --format=file -o FILE`"
+_UPGRADE = (
+    "upgrade to 1.30 or later; until then apply the definition without its rules for whole objects, as "
+    "docs/operator.md says; what they would refuse is then told by the operator alone"
+)
 _LEASES = "coordination.k8s.io"
 
 
@@ -86,6 +99,8 @@ class Preflight:
         settings: of the operator that shall run.
         api: a client of the API server, for what everybody may ask.
         connection: to the same.
+        objects: the declared ones.
+        judges: auth's, which say whether a spec could judge anybody.
         source: of the operator's identity.
         clock: the present.
     """
@@ -96,12 +111,16 @@ class Preflight:
         *,
         api: KubeApi,
         connection: KubeConnection,
+        objects: CustomObjects,
+        judges: Mapping[str, Judge],
         source: IdentitySource,
         clock: Clock,
     ) -> None:
         self._settings = settings
         self._api = api
         self._connection = connection
+        self._objects = objects
+        self._judges = judges
         self._source = source
         self._clock = clock
 
@@ -114,6 +133,8 @@ class Preflight:
             for namespace in self._settings.namespaces or ("",):
                 yield await self._check_rights(namespace)
             yield await self._check_lease()
+            async for check in self._check_objects():
+                yield check
         except NoAnswer as error:
             yield Check("api server", Status.MISSING, error.detail, "see that the address and the token are right")
         yield await self._check_auth()
@@ -122,8 +143,7 @@ class Preflight:
         version = await self._api.get_version()
         if (version.major, version.minor) >= NEWEST_RULES:
             return Check("version", Status.OK, f"Kubernetes {version.text}")
-        remedy = "upgrade to 1.30 or later; until then faults of whole objects are told by the operator alone"
-        return Check("version", Status.WARNING, f"Kubernetes {version.text}", remedy)
+        return Check("version", Status.WARNING, f"Kubernetes {version.text}", _UPGRADE)
 
     async def _check_clock(self) -> Check:
         time = await self._api.get_time()
@@ -147,6 +167,25 @@ class Preflight:
                 "definition", Status.OK, "knows every field of this version, and keeps those that nobody knows"
             )
         return Check("definition", Status.MISSING, "; ".join(gaps[:MAX_GAPS]), _INSTALL_CRD)
+
+    async def _check_objects(self) -> AsyncGenerator[Check, None]:
+        """Yield a check for each object that cannot be read, or one for all; nothing where they cannot be listed."""
+        count, faults = 0, list[str]()
+        try:
+            for namespace in self._settings.namespaces or ("",):
+                async for raw in self._objects.list_objects(namespace):
+                    count += 1
+                    fault = find_fault(raw, self._judges)
+                    if fault is not None:
+                        faults.append(fault)
+        except (Missing, Forbidden):
+            return  # another check says so
+        for fault in faults[:MAX_FAULTS]:
+            yield Check("object", Status.WARNING, fault, MEND)
+        if len(faults) > MAX_FAULTS:
+            yield Check("object", Status.WARNING, f"{len(faults) - MAX_FAULTS} more cannot be read", MEND)
+        if not faults:
+            yield Check("objects", Status.OK, f"all {count} can be read")
 
     async def _check_rights(self, namespace: str) -> Check:
         name, where = "rights", f"in namespace {namespace}" if namespace else "in all namespaces"
@@ -179,13 +218,13 @@ class Preflight:
         try:
             identity = await self._source.get()
         except TeleportError as error:
-            remedy = "docs/operator.md has the token resource; the auth server's log and `tctl tokens uses` say why"
+            remedy = _JOIN if self._settings.identity_file is None else _SIGN
             return Check("join", Status.MISSING, f"{where}: {error.message}", remedy)
         try:
             async with connect(where, identity) as client:
                 await client.call(RESOURCE_LIST, ListRequest(kind="token", page_size=1))
         except TeleportError as error:
-            remedy = "the token resource must say `roles: [Bot]` and `bot_name: operator`"
+            remedy = _BOT if self._settings.identity_file is None else _SIGN
             return Check("join", Status.MISSING, f"{where}: joined, but {error.message}", remedy)
         return Check("join", Status.OK, f"{where} admits the operator and lets it list tokens")
 

@@ -4,7 +4,7 @@ import asyncio
 import os
 import socket
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from pathlib import Path
@@ -15,7 +15,7 @@ from teleport.clock import Clock
 from teleport.config.value_file import read_regular_file
 from teleport.errors import BadParameter
 from teleport.join.catalog import build_judges, find_method
-from teleport.join.method import JudgeContext
+from teleport.join.method import Judge, JudgeContext
 from teleport.kube.api import KubeApi
 from teleport.kube.api_server import ApiServer, find_in_cluster
 from teleport.kube.connection import KubeConnection
@@ -83,8 +83,15 @@ async def run_preflight(settings: OperatorSettings, *, clock: Clock, show: Calla
         connection, api = KubeConnection(server, clock=clock), KubeApi(server, clock=clock)
         stack.push_async_callback(connection.close)
         stack.push_async_callback(api.close)
-        source = build_identity_source(settings, clock)
-        preflight = Preflight(settings, api=api, connection=connection, source=source, clock=clock)
+        preflight = Preflight(
+            settings,
+            api=api,
+            connection=connection,
+            objects=build_objects(connection),
+            judges=build_pure_judges(clock),
+            source=build_identity_source(settings, clock),
+            clock=clock,
+        )
         is_ready = True
         async for check in preflight.run():
             show(check)
@@ -130,6 +137,16 @@ def build_identity_source(settings: OperatorSettings, clock: Clock) -> IdentityS
     )
 
 
+def build_objects(connection: KubeConnection) -> CustomObjects:
+    """Return the declared tokens of the API server at the other end."""
+    return CustomObjects(connection, CustomKind(GROUP, VERSION, PLURAL, KIND), field_manager=FIELD_MANAGER)
+
+
+def build_pure_judges(clock: Clock) -> Mapping[str, Judge]:
+    """Return judges that say whether a token could be stored, and ask nobody."""
+    return build_judges(JudgeContext(cluster_name="", clock=clock))
+
+
 def load_delegation(settings: OperatorSettings) -> Delegation:
     """Return what namespaces may declare.
 
@@ -167,9 +184,7 @@ class Operator:
         self._readiness = Readiness(clock)
         self._clock = ServerClock(clock, readiness=self._readiness, on_set=self._look_at_all)
         self._connection = KubeConnection(server, clock=clock, timeout=KUBE_TIMEOUT, on_time=self._clock.learn)
-        self._objects = CustomObjects(
-            self._connection, CustomKind(GROUP, VERSION, PLURAL, KIND), field_manager=FIELD_MANAGER
-        )
+        self._objects = build_objects(self._connection)
         self._link = AuthLink(
             address=settings.auth_server,
             source=build_identity_source(settings, self._clock),
@@ -271,7 +286,7 @@ class Operator:
             queue=self._queue,
             looking=Looking(
                 cache=self._cache,
-                judges=build_judges(JudgeContext(cluster_name="", clock=self._clock)),
+                judges=build_pure_judges(self._clock),
                 delegation=self._delegation,
                 upkeep=upkeep,
             ),

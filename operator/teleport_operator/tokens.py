@@ -1,31 +1,41 @@
 """The tokens that this operator keeps in the cluster: asked for, changed one by one, and known by their marks.
 
-The whole list is read now and then, which finds what others changed; between two readings our own changes are noted.
+Auth tells what others change, and our own changes are noted; the whole list is read now and then all the same.
 Names of secret tokens are masked in it, and are asked for only where nobody else knows them any more. Thousands are
 known and few are looked at at a time, so they are kept as JSON.
 """
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 import orjson
 
-from teleport.api.messages import DeleteRequest, GetRequest, ListRequest, ResourceRequest, TokenUse, TokenUsesRequest
+from teleport.api.messages import (
+    DeleteRequest,
+    GetRequest,
+    ListRequest,
+    ResourceRequest,
+    TokenChangesRequest,
+    TokenChangesResponse,
+    TokenUse,
+    TokenUsesRequest,
+)
 from teleport.api.operations import (
     RESOURCE_CREATE,
     RESOURCE_DELETE,
     RESOURCE_GET,
     RESOURCE_LIST,
     RESOURCE_UPDATE,
+    TOKEN_CHANGES,
     TOKEN_USES,
     Operation,
     RequestT,
     ResponseT,
 )
-from teleport.errors import NotFound, Unavailable
+from teleport.errors import NotFound, TeleportError, Unavailable
 from teleport.resources.codec import parse_resource, to_plain
 from teleport.resources.token import Token
 from teleport_operator.marks import OPERATOR, Marks, read_labels, read_marks
@@ -35,6 +45,8 @@ KIND = "token"
 PAGE_SIZE = 500
 FEW_USES = 20
 MAX_USES = 1000
+LONGEST_WAIT = timedelta(seconds=25)
+"""For a change; a request may take 30 seconds."""
 
 
 class Caller(Protocol):
@@ -71,6 +83,8 @@ class Tokens:
         self._noted: set[str] | None = None
         """Uids whose tokens were changed by us while a list was read, which may not show it."""
         self._is_complete = False
+        self._mark = ""
+        """Up to which change of the cluster's tokens this is."""
 
     def find(self, uid: str) -> Mapping[str, Token]:
         """Return the tokens of an object, by which of its secrets they are; names of secret ones are masked.
@@ -88,6 +102,9 @@ class Tokens:
         Raises:
             TeleportError: auth does not answer; what was known stays.
         """
+        if not self._mark:
+            with suppress(TeleportError):  # who gives no mark tells no changes; if auth is away the list says so
+                self._mark = (await self._caller.call(TOKEN_CHANGES, TokenChangesRequest(wait_seconds=0))).mark
         self._noted = set()
         try:
             found: dict[str, dict[str, _Kept]] = {}
@@ -102,6 +119,37 @@ class Tokens:
         changed = {uid for uid in found.keys() | self._known.keys() if found.get(uid) != self._known.get(uid)}
         self._known, self._is_complete = found, True
         return changed
+
+    async def wait_for_changes(self, patience: timedelta) -> set[str] | None:
+        """Wait until tokens change and return the uids of their objects, which may be none; None asks for `refresh`.
+
+        Raises:
+            TeleportError: auth does not answer, or tells no changes.
+        """
+        request = TokenChangesRequest(mark=self._mark, wait_seconds=int(min(patience, LONGEST_WAIT).total_seconds()))
+        self._noted = set()
+        try:
+            answer = await self._caller.call(TOKEN_CHANGES, request)
+            self._mark = answer.mark
+            return {*self._take_over(answer, self._noted)} if answer.is_complete else None
+        finally:
+            self._noted = None
+
+    def _take_over(self, answer: TokenChangesResponse, noted: set[str]) -> Iterator[str]:
+        """Know what others changed; what is known already is newer where it is our own change."""
+        for gone in answer.gone:
+            marks = read_labels(gone.labels)
+            kept = self._known.get(marks.uid, {}).get(marks.secret)
+            if kept is not None and marks.operator == self._operator and int(kept.revision) < int(gone.revision):
+                self._forget(marks)
+                yield marks.uid
+        for raw in answer.tokens:
+            marks = read_labels(raw["metadata"].get("labels", {}))
+            kept = self._known.get(marks.uid, {}).get(marks.secret)
+            is_older = marks.uid in noted if kept is None else int(raw["metadata"]["revision"]) <= int(kept.revision)
+            if marks.operator == self._operator and not is_older:
+                self._known.setdefault(marks.uid, {})[marks.secret] = _pack(raw)
+                yield marks.uid
 
     async def get(self, name: str) -> Token | None:
         """Return a token by its name, or None."""
@@ -191,9 +239,12 @@ class Tokens:
 
     def _drop(self, token: Token) -> None:
         marks = read_marks(token)
+        self._forget(marks)
+        self._remember_change(marks.uid)
+
+    def _forget(self, marks: Marks) -> None:
         self._known.get(marks.uid, {}).pop(marks.secret, None)
         _set(self._known, marks.uid, self._known.get(marks.uid))
-        self._remember_change(marks.uid)
 
     def _remember_change(self, uid: str) -> None:
         if self._noted is not None:

@@ -38,6 +38,12 @@ def pytest_runtest_makereport(
     return report
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    for report in terminalreporter.getreports("passed"):
+        for name, value in report.user_properties:
+            terminalreporter.write_line(f"FIGURE {name}: {value}")
+
+
 @pytest.fixture(scope="session")
 def images() -> Images:
     """Build the images of the working tree."""

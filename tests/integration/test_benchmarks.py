@@ -23,6 +23,7 @@ NEEDS_NGINX = pytest.mark.skipif(
         ("join_storm", 100, "storm of 100 pods, 200 reviews/s"),
         ("operator_objects", 30, "  objects whose resource version changed"),
         pytest.param("forwarding", 1, "uploads of 1 MiB, forwarded, one core", marks=NEEDS_NGINX),
+        pytest.param("applications", 1, "uploads of 1 MiB, proxy and tunnel, one core", marks=NEEDS_NGINX),
     ],
 )
 def test_a_small_run_prints_its_table(name: str, size: int, row: str) -> None:

@@ -43,6 +43,8 @@ class Auth:
         """Let it have no pod for the time of a block."""
         scale = ("scale", f"--namespace={self.NAMESPACE}", self.DEPLOYMENT)
         self.kubernetes.kubectl(*scale, "--replicas=0")
+        gone = ("wait", "--for=delete", "pod", "--selector=app=teleport-auth", "--timeout=120s")
+        self.kubernetes.kubectl(*gone, f"--namespace={self.NAMESPACE}")
         try:
             yield
         finally:

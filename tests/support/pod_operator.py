@@ -124,6 +124,10 @@ class DeclaredToken:
         """Delete the object, and wait until it is gone."""
         self.kubernetes.kubectl("delete", KIND, self.name, f"--namespace={self.namespace}", "--ignore-not-found")
 
+    def delete_later(self) -> None:
+        """Delete the object, which waits for its token to go."""
+        self.kubernetes.kubectl("delete", KIND, self.name, f"--namespace={self.namespace}", "--wait=false")
+
     def get(self) -> Document:
         """Return the object."""
         return self.kubernetes.get(KIND, self.name, self.namespace)

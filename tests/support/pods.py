@@ -6,12 +6,14 @@ from typing import Any
 
 import yaml
 
+from support.fresh_host import ROOT
 from support.kind import PATIENCE, PAUSE, Document, Kubernetes
 from support.pod_auth import CLUSTER_NAME, EXAMPLE, Auth
 from support.processes import wait_until
 from teleport.resources.strict_yaml import render_yaml
 
 ACCOUNT = "teleport-app-service"
+PAGE = ROOT / "docs" / "join-methods" / "kubernetes.md"
 TOKEN_FOLDER = "/var/run/secrets/tokens"
 TOKEN_FILE = "join-sa-token"
 READYZ = "import urllib.request; urllib.request.urlopen('http://127.0.0.1:3000/readyz')"
@@ -22,6 +24,13 @@ def load_manifests(name: str) -> dict[str, Document]:
     """Return the objects of a file of the example by their kinds."""
     documents = yaml.safe_load_all((EXAMPLE / name).read_text())
     return {document["kind"]: document for document in documents}
+
+
+def read_page(section: str) -> list[list[Document]]:
+    """Return the manifests of a section of the page about joining in Kubernetes, block by block."""
+    text = PAGE.read_text().split(f"\n## {section}\n")[1].split("\n## ")[0]
+    blocks = [block.split("```")[0] for block in text.split("```yaml\n")[1:]]
+    return [list(yaml.safe_load_all(block)) for block in blocks]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +54,8 @@ class AgentPod:
     """Of the configuration, in place of the manifest's."""
     waits: bool = False
     """Whether it starts only when it is told to."""
+    keeps_state: bool = False
+    """Whether it has what the page says for keeping its state in a Secret, but for the right."""
 
     GO = "/var/lib/teleport/go"
 
@@ -60,6 +71,9 @@ class AgentPod:
             start = f"until [ -e {self.GO} ]; do sleep 0.1; done; exec teleport start"
             container["command"] = ["sh", "-c", start]
             del container["livenessProbe"]
+        if self.keeps_state:
+            spec["automountServiceAccountToken"] = True
+            container["env"] += read_page("What a pod remembers")[0][0]["env"]
         spec["volumes"] = [volume for volume in spec["volumes"] if volume["name"] not in ("ca", "join-sa-token")]
         spec["volumes"].append({"name": "join-sa-token", **self._build_token_volume()})
         next(volume for volume in spec["volumes"] if volume["name"] == "config")["configMap"]["name"] = self.name
@@ -117,6 +131,15 @@ class Tenant:
         """Make a ServiceAccount."""
         metadata = {"name": name, "namespace": self.namespace}
         self.kubernetes.apply({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata})
+
+    def allow_state(self) -> None:
+        """Let pods keep their state in Secrets, as the page says."""
+        documents = read_page("What a pod remembers")[1]
+        for document in documents:
+            document["metadata"]["namespace"] = self.namespace
+            for subject in document.get("subjects", ()):
+                subject["namespace"] = self.namespace
+        self.kubernetes.apply(*documents)
 
     def admit(self, *accounts: str, **section: Any) -> None:
         """Store the token resource; without accounts it admits the one of this namespace."""

@@ -24,6 +24,8 @@ class Proxy:
     auth: AuthServer
     proxy_service: dict[str, Any] = field(default_factory=dict)
     teleport: dict[str, Any] = field(default_factory=dict)
+    public_host: str = ""
+    """By which others know it, at its own port."""
     address: Address = field(init=False)
     process: Process = field(init=False)
 
@@ -35,6 +37,7 @@ class Proxy:
         self.process = Process(("teleport", "start", f"--config={config}"), log=self.folder / "proxy.log", diag=diag)
         self.processes.add(self.process)
         token = self.auth.add_token("proxy")
+        public = {"public_addr": f"{self.public_host}:{self.address.port}"} if self.public_host else {}
         document = {
             "version": "v3",
             "teleport": {
@@ -48,7 +51,7 @@ class Proxy:
             },
             "auth_service": {"enabled": "no"},
             "ssh_service": {"enabled": "no"},
-            "proxy_service": {"enabled": "yes", "web_listen_addr": str(self.address), **self.proxy_service},
+            "proxy_service": {"enabled": "yes", "web_listen_addr": str(self.address), **public, **self.proxy_service},
         }
         config.write_text(render_yaml(document))
 

@@ -11,6 +11,7 @@ import generate_reference
 from teleport.auth import audit
 from teleport.auth.audit import EventType
 from teleport.cli.tctl.main import tctl
+from teleport.cli.tsh.main import tsh
 from teleport.config.document import Section
 from teleport.config.load import load_settings
 from teleport.version import VERSION
@@ -115,10 +116,11 @@ def test_every_link_leads_somewhere(page: Path) -> None:
         assert not anchor or anchor in list_anchors(there), target
 
 
+@pytest.mark.parametrize("program", [tctl, tsh], ids=lambda program: str(program.name))
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_every_command_of_tctl_that_a_page_names_exists(page: Path) -> None:
-    for line in re.findall(r"\btctl ((?:[a-z]+ ?)+)", page.read_text()):
-        command: click.Command | None = tctl
+def test_every_command_that_a_page_names_exists(page: Path, program: click.Group) -> None:
+    for line in re.findall(rf"\b{program.name} ((?:[a-z]+ ?)+)", page.read_text()):
+        command: click.Command | None = program
         for word in line.split():
             if not isinstance(command, click.Group):
                 break

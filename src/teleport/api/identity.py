@@ -92,3 +92,5 @@ def load_identity(path: Path) -> Identity:
         return parse_identity_file(raw.decode("ascii"))
     except UnicodeDecodeError as error:
         raise BadParameter(f"identity file {path} is not text") from error
+    except BadParameter as error:
+        raise BadParameter(f"identity file {path}: {error.message}") from error

@@ -213,6 +213,35 @@ class TokenUsesResponse(Model):
     uses: tuple[TokenUse, ...]
 
 
+class TokenChangesRequest(Model):
+    """Ask which tokens have changed since an answer to the same question, and wait for a change if none has."""
+
+    mark: Annotated[str, Field(max_length=128)] = ""
+    """Of the last answer; empty asks for a mark alone."""
+    wait_seconds: Annotated[int, Field(ge=0, le=25)] = 25
+
+
+class GoneToken(Model):
+    """A token that is gone, or has got other labels."""
+
+    name: str
+    """As lists show it."""
+    labels: dict[str, str]
+    """As they were."""
+    revision: str
+    """Of the change."""
+
+
+class TokenChangesResponse(Model):
+    """Tokens that changed, as lists show them now."""
+
+    mark: str
+    is_complete: bool = True
+    """If false, nobody knows what changed before the mark: read the list."""
+    tokens: tuple[Document, ...] = Field(default=(), repr=False)
+    gone: tuple[GoneToken, ...] = ()
+
+
 class HeartbeatRequest(Model):
     """A process says that it and its services are alive."""
 

@@ -73,6 +73,10 @@ USER_CERTIFICATES = Operation(
 HEARTBEAT = Operation("heartbeat", m.HeartbeatRequest, m.HeartbeatResponse, "update", "presence", "Say: alive")
 GOODBYE = Operation("goodbye", m.Empty, m.Empty, "delete", "presence", "Say: gone")
 TOKEN_USES = Operation("token_uses", m.TokenUsesRequest, m.TokenUsesResponse, "list", "token_use", "A token's ledger")
+TOKEN_CHANGES = Operation(
+    "token_changes", m.TokenChangesRequest, m.TokenChangesResponse, "watch", "token",
+    "Wait until tokens change, and say which", refusals=("429",),
+)  # fmt: skip
 ENDED_MEMBERSHIPS = Operation(
     "memberships/ended", m.EndedMembershipsRequest, m.EndedMembershipsResponse, "list", "membership",
     "Which memberships that were bound to pods have ended",
@@ -116,6 +120,19 @@ APPS_LIST = Operation("apps/list", p.AppsListRequest, p.AppsListResponse, "list"
 APP_SESSION = Operation(
     "apps/session", p.AppSessionRequest, p.AppSessionResponse, "create", "app_session", "Open an application"
 )
+APP_NAMES = Operation(
+    "apps/names", p.AppNamesRequest, p.AppNamesResponse, "read", "app_names", "Which applications there are"
+)
+APP_LAUNCH = Operation(
+    "apps/launch", p.AppLaunchRequest, p.AppLaunchResponse, "create", "app_launch", "Let a browser into an application"
+)
+APP_REDEEM = Operation(
+    "apps/redeem", p.AppRedeemRequest, p.AppRedeemResponse, "create", "app_launch", "Begin an application session"
+)
+APP_ASSERTION = Operation(
+    "apps/assertion", p.AppAssertionRequest, p.AppAssertionResponse, "create", "app_assertion",
+    "An assertion that says less",
+)  # fmt: skip
 APP_RULES = Operation(
     "apps/rules", p.AppRulesRequest, p.AppRulesResponse, "read", "app_rules", "What an agent judges by"
 )
@@ -130,6 +147,7 @@ OPERATIONS: tuple[Operation[Any, Any], ...] = (
     HEARTBEAT,
     GOODBYE,
     TOKEN_USES,
+    TOKEN_CHANGES,
     ENDED_MEMBERSHIPS,
     RESOURCE_CREATE,
     RESOURCE_UPSERT,
@@ -147,6 +165,10 @@ OPERATIONS: tuple[Operation[Any, Any], ...] = (
     SESSION_END,
     APPS_LIST,
     APP_SESSION,
+    APP_NAMES,
+    APP_LAUNCH,
+    APP_REDEEM,
+    APP_ASSERTION,
     APP_RULES,
 )
 OPENAPI_PATH = "/v1/openapi.json"

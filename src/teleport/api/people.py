@@ -1,6 +1,6 @@
 """The bodies of requests and answers about people: invitations, logins, sessions, and what they may open."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -147,6 +147,8 @@ class AppsListResponse(Model):
 class AppSessionRequest(AppsListRequest):
     """Open an application, by its name or by its public address."""
 
+    app_session_id: SecretId = ""
+    """In place of the others: of a browser that has opened the application already, by its name."""
     app: Annotated[str, Field(max_length=256)] = ""
     public_addr: Annotated[str, Field(max_length=512)] = ""
     remote_addr: RemoteAddress = ""
@@ -164,6 +166,69 @@ class AppSessionResponse(Model):
     expires: Time
 
 
+class AppNamesRequest(Model):
+    """Ask which applications there are, unless it is known already."""
+
+    revision: Annotated[str, Field(max_length=64)] = ""
+    """What the last answer was; that one is not told again."""
+
+
+class AppNamesResponse(Model):
+    """Every application by name, with the public addresses under which its agents offer it."""
+
+    revision: str
+    apps: dict[str, tuple[str, ...]] | None
+    """None where nothing has changed."""
+
+
+class AppLaunchRequest(Model):
+    """Make a code by which a browser gets from its web session to a session of one application."""
+
+    session_id: SecretId
+    app: Annotated[str, Field(max_length=256)]
+    state: SecretId
+    """What the browser must show on the application's side."""
+    remote_addr: RemoteAddress = ""
+
+
+class AppLaunchResponse(Model):
+    """A code that is good once."""
+
+    code: SecretId
+    app: str
+    expires: Time
+
+
+class AppRedeemRequest(Model):
+    """Begin an application session."""
+
+    code: SecretId
+    state: SecretId
+    app: Annotated[str, Field(max_length=256)]
+    remote_addr: RemoteAddress = ""
+
+
+class AppRedeemResponse(Model):
+    """An application session that has begun; its id is told this once."""
+
+    app_session_id: SecretId
+    expires: Time
+
+
+class AppAssertionRequest(Model):
+    """An agent asks for an assertion that says less, for the application itself."""
+
+    assertion: Annotated[str, Field(max_length=16 * 1024, repr=False)]
+    uri: Annotated[str, Field(max_length=2048)]
+    claims: Literal["roles-and-traits", "roles", "traits", "none"]
+
+
+class AppAssertionResponse(Model):
+    """The assertion that says less."""
+
+    assertion: Annotated[str, Field(repr=False)]
+
+
 class AppRulesRequest(Model):
     """An agent asks what it needs to judge an application session once more."""
 
@@ -175,3 +240,5 @@ class AppRulesResponse(Model):
 
     roles: tuple[Document, ...]
     labels: dict[str, tuple[str, ...]]
+    trusts_declared: bool = False
+    """The host is auth's own process, whose labels are as good as auth's."""

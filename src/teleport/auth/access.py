@@ -79,21 +79,21 @@ _GRANTS: dict[str, frozenset[Permission]] = {
     CallerKind.ANONYMOUS: _EVERYBODY,
     CallerKind.BOT: _CERTIFIED,
     CallerKind.HOST: _CERTIFIED | {("create", "host_certificate"), ("update", "presence"), ("delete", "presence")},
-    ACCESS: _USER,
+    ACCESS: _USER | {("list", "node")},
     AUDITOR: _USER
     | _READ_PRESENCE
     | {(verb, kind) for verb in ("read", "list") for kind in ("token", *_ROLE_KINDS)}
     | {("list", "token_use")},
     EDITOR: _USER
     | _READ_PRESENCE
-    | {(verb, "token") for verb in ("create", "upsert", "update", "read", "list", "delete", "read_secrets")}
+    | {(verb, "token") for verb in ("create", "upsert", "update", "read", "list", "watch", "delete", "read_secrets")}
     | {(verb, kind) for verb in ("create", "upsert", "update", "read", "list", "delete") for kind in _ROLE_KINDS}
     | {("delete", kind) for kind in _PRESENCE_KINDS}
     | {("list", "token_use")},
 }
 _BOT_GRANTS: dict[str, frozenset[Permission]] = {
     OPERATOR_BOT: _CERTIFIED
-    | {(verb, "token") for verb in ("create", "update", "read", "read_secrets", "list", "delete")}
+    | {(verb, "token") for verb in ("create", "update", "read", "read_secrets", "list", "watch", "delete")}
     | {("list", "token_use")},
 }
 """Names of secret tokens are asked for only where one must end whose value is in no Secret any more."""
@@ -103,12 +103,14 @@ _SERVICE_GRANTS: dict[str, frozenset[Permission]] = {
         {
             ("create", "login"),
             ("list", "app"),
+            ("read", "app_names"),
+            ("create", "app_launch"),
             ("create", "app_session"),
             ("list", "proxy"),
             ("list", "membership"),
         }
     ),
-    SystemRole.APP: frozenset({("read", "app_rules")}),
+    SystemRole.APP: frozenset({("read", "app_rules"), ("create", "app_assertion")}),
 }
 """What a host may do beside, by the services that its certificate covers."""
 _GRANTS[CallerKind.ADMIN] = _GRANTS[EDITOR] | {("create", "user_certificate")}

@@ -1,15 +1,19 @@
 """Applications for people: what a user may open, and the assertion by which proxy and agent let them in."""
 
-from collections.abc import Iterable
+import hashlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from teleport.api import people as p
 from teleport.auth import audit
 from teleport.auth.access import Caller, CallerKind
+from teleport.auth.app_sessions import AppSessions
 from teleport.auth.audit import AuditLog
 from teleport.auth.authority import Authority
 from teleport.auth.callers import identify
+from teleport.auth.recently_told import RecentlyTold
+from teleport.auth.records import encode
 from teleport.auth.roles import RoleTable
 from teleport.auth.stores import Stores
 from teleport.auth.web_sessions import WebSessions
@@ -19,6 +23,7 @@ from teleport.pki.leaf import parse_leaf
 from teleport.pki.pem import CERTIFICATE, parse_pem
 from teleport.resources.access_role import AppLabels, Role, check_app_access
 from teleport.resources.codec import to_plain
+from teleport.resources.model import render_time
 from teleport.resources.presence import Server
 from teleport.resources.user import Traits
 
@@ -44,6 +49,7 @@ class AppAccess:
         stores: where applications, users and the labels of hosts are.
         roles: what users may open.
         sessions: whose a web session is.
+        app_sessions: the sessions of single applications.
         authority: signs assertions and verifies certificates.
         audit_log: told of every session.
         clock: the present.
@@ -56,6 +62,7 @@ class AppAccess:
         stores: Stores,
         roles: RoleTable,
         sessions: WebSessions,
+        app_sessions: AppSessions,
         authority: Authority,
         audit_log: AuditLog,
         clock: Clock,
@@ -64,10 +71,12 @@ class AppAccess:
         self._stores = stores
         self._roles = roles
         self._sessions = sessions
+        self._app_sessions = app_sessions
         self._authority = authority
         self._audit = audit_log
         self._clock = clock
         self._local_host_id = local_host_id
+        self._told = RecentlyTold(clock)
 
     async def list_apps(self, request: p.AppsListRequest, caller: Caller) -> p.AppsListResponse:
         """Return what a user may open, each application once.
@@ -88,13 +97,10 @@ class AppAccess:
         """
         if bool(request.app) == bool(request.public_addr):
             raise BadParameter("name the application, or its public address")
-        holder = await self._find_holder(request, caller)
-        servers = [server for server in await self._list_open(holder.roles) if _is_named(server, request)]
+        holder = await self._find_holder_of_app(request, caller)
         remote_addr = request.remote_addr if caller.kind is CallerKind.HOST else caller.remote_addr
         fields = {"user": holder.user, "app_name": request.app or request.public_addr, "remote_addr": remote_addr}
-        if not servers:
-            await self._audit.emit(audit.APP_SESSION_DENIED, success=False, **fields)
-            raise AccessDenied(_REFUSAL)
+        servers = await self._list_named(holder, request, fields)
         now = self._clock.now()
         expires = min(holder.until, now + LONGEST_ASSERTION)
         assertion = self._authority.sign_assertion(
@@ -105,7 +111,9 @@ class AppAccess:
             not_before=now,
             expires=expires,
         )
-        await self._audit.emit(audit.APP_SESSION_START, success=True, **fields)
+        shown = request.session_id or request.user_certificate or caller.name
+        if not request.app_session_id and self._told.add((shown, fields["app_name"]), expires):
+            await self._audit.emit(audit.APP_SESSION_START, success=True, **fields, expires=render_time(expires))
         return p.AppSessionResponse(
             app=_describe(servers[0]),
             user=holder.user,
@@ -115,10 +123,57 @@ class AppAccess:
             expires=expires,
         )
 
+    async def launch(self, request: p.AppLaunchRequest, caller: Caller) -> p.AppLaunchResponse:
+        """Return a code by which a browser gets into an application, once.
+
+        Raises:
+            AccessDenied: the web session is over, there is no such application, or it is not for the user.
+        """
+        asked = p.AppSessionRequest(session_id=request.session_id, app=request.app)
+        holder = await self._find_holder(asked, caller)
+        fields = {"user": holder.user, "app_name": request.app, "remote_addr": request.remote_addr}
+        await self._list_named(holder, asked, fields)
+        return await self._app_sessions.make_code(request.session_id, request.app, request.state)
+
+    async def list_names(self, request: p.AppNamesRequest, _: Caller) -> p.AppNamesResponse:
+        """Return every application by name, so that a proxy knows whose hosts are whose."""
+        addresses: dict[str, set[str]] = {}
+        for server in await self._list_servers():
+            addresses.setdefault(_app_name(server), set()).update({server.spec.public_addr} - {""})
+        apps = {name: tuple(sorted(addresses[name])) for name in sorted(addresses)}
+        revision = hashlib.sha256(encode(apps)).hexdigest()[:32]
+        return p.AppNamesResponse(revision=revision, apps=None if revision == request.revision else apps)
+
     async def tell_rules(self, request: p.AppRulesRequest, caller: Caller) -> p.AppRulesResponse:
         """Return what an agent judges an assertion by."""
         roles = tuple(to_plain(role) for role in self._roles.find(request.roles))
-        return p.AppRulesResponse(roles=roles, labels=await self._stores.host_labels.get(caller.name))
+        return p.AppRulesResponse(
+            roles=roles,
+            labels=await self._stores.host_labels.get(caller.name),
+            trusts_declared=caller.name == self._local_host_id,
+        )
+
+    async def _list_named(
+        self, holder: Holder, request: p.AppSessionRequest, fields: Mapping[str, str]
+    ) -> list[Server]:
+        """Return the agents at which a user may open an application.
+
+        Raises:
+            AccessDenied: there is none.
+        """
+        servers = [server for server in await self._list_open(holder.roles) if _is_named(server, request)]
+        if not servers:
+            await self._audit.emit(audit.APP_SESSION_DENIED, success=False, **fields)
+            raise AccessDenied(_REFUSAL)
+        return servers
+
+    async def _find_holder_of_app(self, request: p.AppSessionRequest, caller: Caller) -> Holder:
+        if not request.app_session_id:
+            return await self._find_holder(request, caller)
+        if request.session_id or request.user_certificate or caller.kind is not CallerKind.HOST:
+            raise BadParameter("a proxy names one session, or gives a user's certificate")
+        session = await self._app_sessions.find_holder(request.app_session_id, request.app)
+        return Holder(session.user, session.roles, session.traits, session.expires)
 
     async def _find_holder(self, request: p.AppsListRequest, caller: Caller) -> Holder:
         if caller.kind is CallerKind.HOST:

@@ -57,6 +57,7 @@ ROLE_DELETE = EventType("role.deleted", "T9001I")
 ROLE_UPDATE = EventType("role.updated", "T9002I")
 APP_SESSION_START = EventType("app.session.start", "T2007I")
 APP_SESSION_DENIED = EventType("app.session.start", "T2007E")
+APP_SESSION_END = EventType("app.session.end", "T2011I")
 
 
 @dataclass(slots=True)

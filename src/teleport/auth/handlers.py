@@ -13,6 +13,7 @@ from teleport.auth.pod_lives import PodLives
 from teleport.auth.presence import Heartbeats
 from teleport.auth.resources import ResourceStore
 from teleport.auth.stores import Stores
+from teleport.auth.token_changes import TokenChanges
 from teleport.errors import BadParameter
 from teleport.resources.codec import parse_kind, parse_resource, to_plain
 from teleport.resources.model import Resource, check_name
@@ -33,6 +34,7 @@ class Handlers:
         heartbeats: takes what hosts say of themselves.
         stores: where auth servers, proxies and the tokens' uses are found.
         by_kind: what can be read and written as resources.
+        token_changes: tells who waits for changes of tokens.
         pod_lives: whether the lives last to which members are bound.
         people: the lines of the table about people.
     """
@@ -46,6 +48,7 @@ class Handlers:
         heartbeats: Heartbeats,
         stores: Stores,
         by_kind: Mapping[str, ResourceStore],
+        token_changes: TokenChanges,
         pod_lives: PodLives,
         people: Mapping[ops.Operation[Any, Any], Handler],
     ) -> None:
@@ -64,6 +67,7 @@ class Handlers:
             ops.HEARTBEAT: self._heartbeat,
             ops.GOODBYE: self._goodbye,
             ops.TOKEN_USES: self._token_uses,
+            ops.TOKEN_CHANGES: token_changes.wait,
             ops.ENDED_MEMBERSHIPS: self._ended_memberships,
             ops.RESOURCE_CREATE: self._create,
             ops.RESOURCE_UPSERT: self._upsert,

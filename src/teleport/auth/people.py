@@ -6,6 +6,8 @@ from typing import Any
 from teleport.api import operations as ops
 from teleport.auth.access import Caller
 from teleport.auth.app_access import AppAccess
+from teleport.auth.app_assertions import AppAssertions
+from teleport.auth.app_sessions import AppSessions
 from teleport.auth.audit import AuditLog
 from teleport.auth.authority import Authority
 from teleport.auth.enrolment import Enrolment
@@ -67,10 +69,13 @@ class People:
             metrics=metrics,
             clock=clock,
         )
+        app_sessions = AppSessions(stores=stores, sessions=sessions, audit_log=audit_log, clock=clock)
+        app_assertions = AppAssertions(authority=authority, clock=clock)
         apps = AppAccess(
             stores=stores,
             roles=roles,
             sessions=sessions,
+            app_sessions=app_sessions,
             authority=authority,
             audit_log=audit_log,
             clock=clock,
@@ -84,8 +89,12 @@ class People:
             ops.LOGIN_WEB: logins.begin_session,
             ops.LOGIN_CERTIFICATES: logins.issue_certificates,
             ops.SESSION_SHOW: sessions.show,
-            ops.SESSION_END: sessions.end,
+            ops.SESSION_END: app_sessions.end,
             ops.APPS_LIST: apps.list_apps,
             ops.APP_SESSION: apps.open_app,
+            ops.APP_NAMES: apps.list_names,
+            ops.APP_LAUNCH: apps.launch,
+            ops.APP_REDEEM: app_sessions.redeem,
+            ops.APP_ASSERTION: app_assertions.narrow,
             ops.APP_RULES: apps.tell_rules,
         }

@@ -40,6 +40,7 @@ from teleport.auth.stores.cluster import check_seal, decide_cluster_name
 from teleport.auth.stores.presence import SERVER_LIFE
 from teleport.auth.stores.roles import PREFIX as ROLES
 from teleport.auth.stores.static_tokens import KEY as STATIC_TOKENS
+from teleport.auth.token_changes import TokenChanges
 from teleport.backend.catalog import open_backend
 from teleport.clock import Clock
 from teleport.config.settings import Settings
@@ -192,6 +193,7 @@ class AuthServer:
             host_id=self._host_id,
             passwords=PasswordKeeper(),
         )
+        self._token_changes = TokenChanges(tokens=stores.tokens)
         self._limits = JoinLimits(limits=settings.connection_limits, audit_log=self._audit, clock=clock)
         self._admissions = Admissions(
             metrics=metrics,
@@ -239,6 +241,7 @@ class AuthServer:
         await stack.enter_async_context(running(self._background(), partial(self._readiness.fail, COMPONENT)))
         await self._listener.start()
         stack.push_async_callback(self._listener.stop, GRACE)
+        stack.callback(self._token_changes.end)  # first of all, or who waits for changes would delay the end
         await self._announce()
 
     def _background(self) -> list[Coroutine[None, None, None]]:
@@ -246,6 +249,7 @@ class AuthServer:
         return [
             self._audit.run(),
             self._pod_lives.run(),
+            self._token_changes.run(),
             follow(backend, AUTHORITIES, self._take_over_authorities),
             follow(backend, ROLES, self._people.roles.reload),
             follow(backend, STATIC_TOKENS, self._stores.static_tokens.reload),
@@ -371,6 +375,7 @@ class AuthServer:
             heartbeats=Heartbeats(presence=stores.presence, clock=self._clock),
             stores=stores,
             by_kind=by_kind,
+            token_changes=self._token_changes,
             pod_lives=self._pod_lives,
             people=self._people.table,
         )

@@ -3,7 +3,6 @@
 from datetime import timedelta
 
 from teleport.api import people as p
-from teleport.api.messages import Empty
 from teleport.auth.access import Caller
 from teleport.auth.roles import RoleTable
 from teleport.auth.stores import Stores
@@ -47,14 +46,17 @@ class WebSessions:
         Raises:
             AccessDenied: it is over, or the user was removed or reset.
         """
-        session = await self._stores.web_sessions.find(request.session_id)
+        return await self.find_holder(self._stores.web_sessions.lookup_id(request.session_id))
+
+    async def find_holder(self, lookup_id: str) -> p.SessionResponse:
+        """Tell whose session it is that is filed under this hash.
+
+        Raises:
+            AccessDenied: it is over, or the user was removed or reset.
+        """
+        session = await self._stores.web_sessions.find(lookup_id)
         stored = await self._stores.users.find(session.user) if session is not None else None
         if session is None or stored is None or stored.epoch != session.epoch:
             raise AccessDenied("the session is over; sign in again")
         spec = stored.user.spec
         return p.SessionResponse(user=session.user, roles=spec.roles, traits=spec.traits, expires=session.expires)
-
-    async def end(self, request: p.SessionRequest, _: Caller) -> Empty:
-        """End a session."""
-        await self._stores.web_sessions.end(request.session_id)
-        return Empty()

@@ -4,7 +4,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from teleport.config.applications import parse_app_name, parse_app_uri
+from teleport.config.applications import (
+    JWT_CLAIMS,
+    parse_app_name,
+    parse_app_uri,
+    parse_header,
+    parse_jwt_claims,
+    parse_redirect_host,
+)
 from teleport.config.document import Section
 from teleport.config.names import parse_address_or_host
 from teleport.config.settings import (
@@ -12,6 +19,7 @@ from teleport.config.settings import (
     NODE_PORT,
     WINDOWS_DESKTOP_PORT,
     LabelCommand,
+    Rewrite,
     ServiceSettings,
     Target,
 )
@@ -101,8 +109,18 @@ def _read_app(section: Section) -> Target | None:
         public_addr=section.value("public_addr", parse_address_or_host) or "",
         labels=section.labels("labels"),
         commands=_read_commands(section, "commands"),
+        insecure_skip_verify=section.switch("insecure_skip_verify") or False,
+        rewrite=_read_rewrite(section.section("rewrite")),
     )
     return target if name and uri else None
+
+
+def _read_rewrite(section: Section) -> Rewrite:
+    return Rewrite(
+        redirect=section.values("redirect", parse_redirect_host),
+        headers=section.values("headers", parse_header),
+        jwt_claims=section.value("jwt_claims", parse_jwt_claims) or JWT_CLAIMS[0],
+    )
 
 
 def _read_databases(section: Section) -> tuple[Target, ...]:

@@ -155,6 +155,18 @@ class LabelCommand:
 
 
 @dataclass(frozen=True, slots=True)
+class Rewrite:
+    """`rewrite` of an application: what its agent changes in requests and answers."""
+
+    redirect: tuple[str, ...] = ()
+    """Hosts that stand for the application where it redirects to them."""
+    headers: tuple[tuple[str, str], ...] = ()
+    """Set in every request, by name and value; `{{internal.jwt}}` and `{{external.TRAIT}}` stand for what they say."""
+    jwt_claims: str = "roles-and-traits"
+    """What the assertion tells of the user beside the name: `roles-and-traits`, `roles`, `traits` or `none`."""
+
+
+@dataclass(frozen=True, slots=True)
 class Target:
     """One application, database or Kubernetes cluster that an agent serves."""
 
@@ -165,6 +177,9 @@ class Target:
     public_addr: str = ""
     labels: dict[str, str] = field(default_factory=dict)
     commands: tuple[LabelCommand, ...] = ()
+    insecure_skip_verify: bool = False
+    """Take whatever certificate an application shows."""
+    rewrite: Rewrite = Rewrite()
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +221,11 @@ class Settings:
     """The agent's services, one for each enabled section; auth is not among them, the proxy is."""
     warnings: tuple[str, ...] = ()
     """What was read and has no effect; said in the log at start."""
+
+    @property
+    def applications(self) -> tuple[Target, ...]:
+        """Return the applications that the process serves."""
+        return next((service.targets for service in self.services if service.role is SystemRole.APP), ())
 
     @property
     def is_proxy(self) -> bool:

@@ -73,6 +73,7 @@ class StartFlags:
     app_name: str | None = None
     app_uri: str | None = None
     app_public_addr: str | None = None
+    app_labels: str | None = None
 
 
 def parse_startable_roles(text: str) -> tuple[SystemRole, ...]:
@@ -152,9 +153,10 @@ class _Reader:
     def _build_targets(self) -> tuple[Target, ...]:
         name, uri = self._read("app_name", parse_app_name), self._read("app_uri", parse_app_uri)
         public_addr = self._read("app_public_addr", parse_address_or_host) or ""
+        labels = self._read("app_labels", parse_labels) or {}
         if (self._flags.app_name is None) != (self._flags.app_uri is None):
             self._findings.add_problem("--app-name and --app-uri go together")
-        return (Target(name, uri=uri, public_addr=public_addr),) if name and uri else ()
+        return (Target(name, uri=uri, public_addr=public_addr, labels=labels),) if name and uri else ()
 
     def _load_join_params(self, text: str) -> JoinParams | None:
         token = load_join_token(text, warn=lambda sentence: self._findings.add_warning(f"--token: {sentence}"))

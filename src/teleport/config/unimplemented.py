@@ -12,7 +12,7 @@ _FIXED_ALGORITHMS = "algorithms are fixed: TLS 1.3 with its own cipher suites, P
 _NO_PROXY_PROTOCOL = (
     "PROXY headers are never believed; the address of the load balancer would be taken for the caller's"
 )
-_NO_HOST_RULES = "the service forwards nothing yet, so the rule would protect nothing"
+_NO_HOST_RULES = "only what stands under apps is served, so that there is nothing to choose from"
 
 REFUSED: Mapping[str, Mapping[str, str]] = {
     "teleport": {
@@ -60,6 +60,7 @@ REFUSED: Mapping[str, Mapping[str, str]] = {
     "app_service": {
         "allowed_hosts": _NO_HOST_RULES,
         "denied_hosts": _NO_HOST_RULES,
+        "debug_app": "there is no application to look at requests with; name one of your own under apps",
     },
 }
 
@@ -150,17 +151,15 @@ IGNORED: Mapping[str, frozenset[str]] = {
             "ui",
         }
     ),
-    "app_service": frozenset({"debug_app", "mcp_demo_server", "resources"}),
+    "app_service": frozenset({"mcp_demo_server", "resources"}),
     "app_service.apps[]": frozenset(
         {
             "aws",
             "cloud",
             "cors",
-            "insecure_skip_verify",
             "integration",
             "mcp",
             "required_apps",
-            "rewrite",
             "tcp_ports",
             "use_any_proxy_public_addr",
         }

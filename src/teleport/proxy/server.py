@@ -13,12 +13,15 @@ from teleport.clock import Clock
 from teleport.config.settings import ProxySettings, Settings
 from teleport.errors import AccessDenied, Unavailable
 from teleport.pki.leaf import TrustSet
+from teleport.proxy.applications.parts import open_applications
 from teleport.proxy.archives import Archives
 from teleport.proxy.auth_path import open_auth_path
 from teleport.proxy.certificates import WebCertificates
 from teleport.proxy.discovery import offer_discovery
 from teleport.proxy.door_tls import DoorTls
+from teleport.proxy.logins import offer_logins
 from teleport.proxy.offer import Carrier, Offer
+from teleport.proxy.pages.parts import offer_pages
 from teleport.proxy.scripts import offer_scripts
 from teleport.proxy.tunnels.service import open_tunnels
 from teleport.resources.authority import AuthorityType
@@ -105,11 +108,23 @@ class ProxyServer:
         tunnels = await stack.enter_async_context(
             open_tunnels(host, context=self._get_host_context, metrics=self._metrics, clock=self._clock)
         )
+        applications = await stack.enter_async_context(
+            open_applications(
+                self._settings,
+                client=host.client,
+                find_tunnel=tunnels.registry.find,
+                limiter=limiter,
+                clock=self._clock,
+            )
+        )
         return [
             tunnels.offer,
+            applications.offer(),
             offer_discovery(self._proxy, cluster_name=host.cluster_name, trust=lambda: host.trust),
             await stack.enter_async_context(open_auth_path(host, limiter=limiter, report=report_link)),
+            offer_logins(host, clock=self._clock),
             offer_scripts(Archives(self._proxy.dist_dir), public_addrs=self._proxy.public_addrs),
+            offer_pages(host.client, cluster_name=host.cluster_name, launcher=applications),
         ]
 
     def _build_services(self, offers: Sequence[Offer], limiter: RateLimiter) -> dict[str | None, Service]:

@@ -149,16 +149,18 @@ class Route:
         accepts: the media type that a POST must have.
         is_page: as browsers and tools ask for it: by HEAD as well, and with a query.
         is_unlimited: strangers may ask as often as they like, because the answer costs next to nothing.
+        explain: words a refusal for those who ask here, where JSON is not for them.
     """
 
     path: str
-    method: Literal["GET", "POST"]
+    method: Literal["GET", "POST", "DELETE"]
     handler: Handler
     anonymous: bool
     max_body: int
     accepts: str = JSON
     is_page: bool = False
     is_unlimited: bool = False
+    explain: Callable[[Exception], Reply] | None = None
 
 
 @dataclass(frozen=True, slots=True)

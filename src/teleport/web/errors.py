@@ -4,6 +4,7 @@ import logging
 import math
 import secrets
 import traceback
+from dataclasses import dataclass
 from datetime import timedelta
 from http import HTTPStatus
 
@@ -53,23 +54,61 @@ class MalformedRequest(BadParameter):
         self.headers = headers
 
 
+class Answered(Exception):
+    """A request is refused, and what is answered is there already: the route's own words for it.
+
+    Args:
+        reply: the answer.
+    """
+
+    def __init__(self, reply: Reply) -> None:
+        super().__init__(reply.status)
+        self.reply = reply
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What a caller is told of an error, as far as it is the caller's business.
+
+    Args:
+        status: the HTTP status.
+        code: of the error's class.
+        message: for a person.
+        headers: what the status must carry.
+    """
+
+    status: HTTPStatus
+    code: str
+    message: str
+    headers: tuple[tuple[str, str], ...] = ()
+
+
 def build_error_reply(error: Exception) -> Reply:
-    """Say to a caller what went wrong, as far as that is the caller's business."""
+    """Return the body that every refusal has, unless the route has words of its own."""
+    if isinstance(error, Answered):
+        return error.reply
+    refusal = explain_error(error)
+    body = orjson.dumps({"error": {"code": refusal.code, "message": refusal.message}})
+    return Reply(int(refusal.status), body, headers=refusal.headers)
+
+
+def explain_error(error: Exception) -> Refusal:
+    """Say to a caller what went wrong, as far as that is the caller's business; the rest is logged."""
     if isinstance(error, MalformedRequest):
-        return _build_reply(error.status, error.code, error.message, error.headers)
+        return Refusal(error.status, error.code, error.message, error.headers)
     if not isinstance(error, TeleportError) or error.code not in STATUS_BY_CODE:
-        return _build_internal_error(error)
+        return _explain_internal_error(error)
     status = STATUS_BY_CODE[error.code]
     if isinstance(error, LimitExceeded | Unavailable):
-        return _build_reply(status, error.code, error.message, _retry_after(error.retry_after))
+        return Refusal(status, error.code, error.message, _retry_after(error.retry_after))
     if error.code == "storage":
         _LOGGER.error("storage: %s", error.message)
-        message = "the cluster's store cannot be used at present; the auth server's log says why"
-        return _build_reply(status, error.code, message, _retry_after(STORAGE_RETRY_AFTER))
-    return _build_reply(status, error.code, error.message)
+        message = "the store cannot be used at present; the log of the server that answered says why"
+        return Refusal(status, error.code, message, _retry_after(STORAGE_RETRY_AFTER))
+    return Refusal(status, error.code, error.message)
 
 
-def _build_internal_error(error: Exception) -> Reply:
+def _explain_internal_error(error: Exception) -> Refusal:
     request_id = secrets.token_hex(8)
     if isinstance(error, TeleportError):
         _LOGGER.error("request %s failed: %s: %s", request_id, error.code, error.message)
@@ -77,13 +116,9 @@ def _build_internal_error(error: Exception) -> Reply:
         # A foreign error's text may repeat what the caller sent, which may be a secret: only the place is logged.
         place = "".join(traceback.format_tb(error.__traceback__))
         _LOGGER.error("request %s failed: %s\n%s", request_id, type(error).__name__, place)
-    message = f"internal error; the auth server's log has more under {request_id}"
-    return _build_reply(HTTPStatus.INTERNAL_SERVER_ERROR, TeleportError.code, message)
+    message = f"internal error; the log of the server that answered has more under {request_id}"
+    return Refusal(HTTPStatus.INTERNAL_SERVER_ERROR, TeleportError.code, message)
 
 
 def _retry_after(wait: timedelta) -> tuple[tuple[str, str], ...]:
     return (("Retry-After", str(max(1, math.ceil(wait.total_seconds())))),)
-
-
-def _build_reply(status: HTTPStatus, code: str, message: str, headers: tuple[tuple[str, str], ...] = ()) -> Reply:
-    return Reply(int(status), orjson.dumps({"error": {"code": code, "message": message}}), headers=headers)

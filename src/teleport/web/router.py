@@ -11,7 +11,7 @@ from teleport.errors import LimitExceeded, TeleportError, TooLarge, Unauthentica
 from teleport.web.call import Call, Peer, Reply, RequestHead, Route, Takeover, Upgrade
 from teleport.web.connection import HttpConnection
 from teleport.web.connections import Connections
-from teleport.web.errors import MalformedRequest
+from teleport.web.errors import Answered, MalformedRequest
 from teleport.web.limits import RateLimiter
 from teleport.web.routes import RouteTable
 from teleport.web.service import Service
@@ -97,16 +97,26 @@ class Router:
         except TeleportError:
             self._charge(peer)
             raise
-        if not route.is_unlimited:
-            self._charge(peer)
-        _check_certificate(peer, anonymous=route.anonymous)
-        check_framing(head, route)
+        try:
+            if not route.is_unlimited:
+                self._charge(peer)
+            _check_certificate(peer, anonymous=route.anonymous)
+            check_framing(head, route)
+        except MalformedRequest:
+            raise  # which no browser sends, and which ends the connection
+        except TeleportError as error:
+            _explain(error, route)
+            raise
         return route
 
     async def answer(self, route: Route, call: Call) -> Reply:
         """Return what the handler answers."""
         call = replace(call, peer=self._peer_of(call.head, call.peer))
-        reply = await route.handler(call)
+        try:
+            reply = await route.handler(call)
+        except Exception as error:
+            _explain(error, route)
+            raise
         if reply.free_of_charge and call.peer.anonymous:
             self._limiter.refund(call.peer.remote_addr)
         return reply
@@ -120,6 +130,12 @@ class Router:
     def _charge(self, peer: Peer) -> None:
         if peer.anonymous and not self._limiter.charge(peer.remote_addr):
             raise LimitExceeded("too many requests without a certificate", self._limiter.retry_after(peer.remote_addr))
+
+
+def _explain(error: Exception, route: Route) -> None:
+    """Let the route say why not, where it has words of its own."""
+    if route.explain is not None:
+        raise Answered(route.explain(error)) from error
 
 
 def _check_certificate(peer: Peer, *, anonymous: bool) -> None:

@@ -84,7 +84,13 @@ def build_unverified_client_context() -> ssl.SSLContext:
     return context
 
 
-def build_web_client_context(protocols: Sequence[str], *, is_verified: bool = True) -> ssl.SSLContext:
+def build_web_client_context(
+    protocols: Sequence[str],
+    *,
+    is_verified: bool = True,
+    certificate_pem_chain: str | None = None,
+    private_key_pem: str | None = None,
+) -> ssl.SSLContext:
     """Build the context of a client of whatever stands at a public address, which may be somebody's load balancer.
 
     The authorities are the system's, or those that the environment names (SSL_CERT_FILE, SSL_CERT_DIR).
@@ -92,6 +98,11 @@ def build_web_client_context(protocols: Sequence[str], *, is_verified: bool = Tr
     Args:
         protocols: what the client speaks (ALPN), the preferred one first.
         is_verified: whether the certificate is looked at; without that nobody knows who answers.
+        certificate_pem_chain: the client's own, where it has one.
+        private_key_pem: its key.
+
+    Raises:
+        BadParameter: the client's certificate or key is not PEM, or they do not fit together.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -101,6 +112,8 @@ def build_web_client_context(protocols: Sequence[str], *, is_verified: bool = Tr
     else:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
+    if certificate_pem_chain is not None and private_key_pem is not None:
+        _load_identity(context, certificate_pem_chain, private_key_pem)
     return context
 
 

@@ -71,7 +71,7 @@ def container(teleport_image: str, tmp_path: Path) -> Iterator[Container]:
 
 
 def test_the_programs_are_found_by_their_names(teleport_image: str) -> None:
-    for program in ("teleport", "tctl"):
+    for program in ("teleport", "tctl", "tsh"):
         assert f"v{VERSION}" in run_in(teleport_image, program, "version").stdout
 
 

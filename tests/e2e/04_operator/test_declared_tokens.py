@@ -1,6 +1,7 @@
 """Objects become tokens by which real pods join; what is declared is followed, put right, ended, and taken along."""
 
 import base64
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,17 +17,25 @@ from teleport.resources.strict_yaml import render_yaml
 
 pytestmark = pytest.mark.timeout(600)
 
+OUTAGE = timedelta(minutes=1)
+
 
 def admit(tenant: Tenant, **additions: Any) -> Spec:
     """Return a spec that admits the pods of a tenant."""
     return build_spec(f"{tenant.namespace}:{ACCOUNT}", **additions)
 
 
-def test_an_object_that_is_applied_lets_a_pod_join(tenant: Tenant, token: DeclaredToken) -> None:
+def test_an_object_that_is_applied_lets_a_pod_join(
+    tenant: Tenant, token: DeclaredToken, record_property: Callable[[str, object], None]
+) -> None:
+    begun = datetime.now(UTC)
     token.apply(admit(tenant))
-    token.wait_for("Synced")
-    found = token.find_token()
-    assert found is not None
+    found = wait_until(token.find_token, "the token is there", pause=0, patience=PATIENCE)
+    shown = datetime.now(UTC)
+    (created,) = (each for each in tenant.auth.read_audit("join_token.create") if each["token_name"] == token.name)
+    stored = datetime.fromisoformat(created["time"])
+    record_property("`kubectl apply` begun, token stored", f"{(stored - begun).total_seconds():.2f} s")
+    record_property("`kubectl apply` begun, shown by `tctl get`", f"{(shown - begun).total_seconds():.2f} s")
     assert found["spec"]["kubernetes"]["allow"] == [{"service_account": f"{tenant.namespace}:{ACCOUNT}"}]
     pod = tenant.start("app")
     tenant.wait_until_joined(pod)
@@ -127,11 +136,27 @@ def test_an_agent_joins_with_the_secret_that_is_made_and_delivered(
     wait_until(lambda: operator.kubernetes.try_kubectl(*gone).returncode != 0, "the Secret is gone", patience=PATIENCE)
 
 
-def test_an_object_that_is_applied_while_auth_is_away_becomes_a_token_later(
-    tenant: Tenant, token: DeclaredToken
+def test_what_is_declared_while_auth_is_away_for_a_minute_is_made_up_for(
+    tenant: Tenant, token: DeclaredToken, declare: Declare
 ) -> None:
+    edited, deleted = declare(f"{token.name}-2"), declare(f"{token.name}-3")
+    for each in (edited, deleted):
+        each.apply(build_spec(f"elsewhere:{ACCOUNT}"))
+        each.wait_for("Synced")
     with tenant.auth.away():
+        over = datetime.now(UTC) + OUTAGE
         token.apply(admit(tenant))
-        token.wait_for("AuthUnreachable")
-    token.wait_for("Synced")
+        edited.apply(admit(tenant))
+        deleted.delete_later()
+        for each in (token, edited):
+            each.wait_for("AuthUnreachable")
+        deleted.wait_for("TokenRemains", "DeletionBlocked")
+        wait_until(lambda: datetime.now(UTC) > over, "the outage has lasted", pause=PAUSE, patience=PATIENCE)
+    for each in (token, edited):
+        each.wait_for("Synced")
+        found = each.find_token()
+        assert found is not None
+        assert found["spec"]["kubernetes"]["allow"] == [{"service_account": f"{tenant.namespace}:{ACCOUNT}"}]
+    deleted.delete()
+    assert deleted.find_token() is None
     tenant.wait_until_joined(tenant.start("app"))

@@ -92,7 +92,7 @@ def test_the_install_script_and_systemd_make_a_host_a_member(host: SystemdHost, 
         f'curl -sk "{script}?insecure=true" | sudo bash'
     )
     assert host.run("ls -d /tmp/tmp.* 2>/dev/null || true") == ""
-    assert f"Teleport v{VERSION}" in host.run("teleport version && tctl version")
+    assert f"Teleport v{VERSION}" in host.run("teleport version && tctl version && tsh version")
     assert ARCHIVE in host.run("ls /usr/local/lib/teleport/dist")
 
     token = cluster.auth.add_token("node")

@@ -12,6 +12,8 @@ from support.processes import Processes, wait_until
 from teleport.resources.strict_yaml import render_yaml
 
 TEAM = "team-a"
+NO_LISTS = "--drift-interval=1h"
+"""So that what is repaired is not found by a list."""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -21,10 +23,12 @@ def operator(
     shared_processes: Processes,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Operator:
-    """An operator that watches another namespace as well."""
+    """An operator that watches another namespace as well, and lists tokens at its start alone."""
     install_rbac(kubernetes, TEAM)
     folder = tmp_path_factory.mktemp("operator-of-two")
-    return Operator(shared_processes, folder, kubernetes, auth, flags=(f"--namespaces=teleport,{TEAM}",)).start()
+    return Operator(
+        shared_processes, folder, kubernetes, auth, flags=(f"--namespaces=teleport,{TEAM}", NO_LISTS)
+    ).start()
 
 
 def build_token(name: str, **metadata: object) -> Document:

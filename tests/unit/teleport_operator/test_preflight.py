@@ -1,23 +1,27 @@
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
 import yaml
 
 from support.clock import START, FakeClock
-from support.declared import CRD_FILE
+from support.declared import CRD_FILE, KUBERNETES, build_object
 from teleport.api.identity import Identity
-from teleport.errors import JoinRefused
+from teleport.errors import JoinRefused, TeleportError
 from teleport.kube.api import KubeApi
 from teleport.kube.connection import KubeConnection, Question
-from teleport.kube.errors import Missing, NoAnswer
+from teleport.kube.custom_objects import CustomObjects, RawObject
+from teleport.kube.errors import Forbidden, Missing, NoAnswer
 from teleport.kube.objects import AccessAnswer
 from teleport.kube.server_version import ServerVersion, parse_version
 from teleport.resources.address import Address
 from teleport_operator.definition import find_gaps
 from teleport_operator.identity import IdentitySource
-from teleport_operator.preflight import OBJECT_RIGHTS, Check, Preflight, Status, build_definition
+from teleport_operator.preflight import MAX_FAULTS, MEND, OBJECT_RIGHTS, Check, Preflight, Status, build_definition
+from teleport_operator.server import build_pure_judges
 from teleport_operator.server_clock import MAX_SKEW
 from teleport_operator.settings import OperatorSettings
 
@@ -66,6 +70,10 @@ class FakeKubernetes:
     is_known: bool = True
     is_away: bool = False
     forbidden: set[str] = field(default_factory=set)
+    objects: Sequence[RawObject] = ()
+    lists: TeleportError | None = None
+    """Why objects cannot be listed."""
+    identity_file: Path | None = None
 
     async def get_version(self) -> ServerVersion:
         if self.is_away:
@@ -85,25 +93,43 @@ class FakeKubernetes:
             raise Missing("there is no such page")
         return publish()
 
+    async def list_objects(self, namespace: str) -> AsyncIterator[RawObject]:
+        if self.lists is not None:
+            raise self.lists
+        for raw in self.objects:
+            if raw["metadata"]["namespace"] == namespace:
+                yield raw
+
     async def get(self) -> Identity:
         raise JoinRefused("no_rule_matched", "no rule admits it")
 
     async def check(self) -> dict[str, Check]:
         """Return what a preflight finds, by name."""
-        settings = OperatorSettings(auth_server=Address("127.0.0.1", 1), namespace="teleport", namespaces=("apps",))
+        return {check.name: check for check in await self.check_all()}
+
+    async def check_all(self) -> list[Check]:
+        """Return what a preflight finds, in its order."""
+        settings = OperatorSettings(
+            auth_server=Address("127.0.0.1", 1),
+            namespace="teleport",
+            namespaces=("apps",),
+            identity_file=self.identity_file,
+        )
         preflight = Preflight(
             settings,
             api=cast("KubeApi", self),
             connection=cast("KubeConnection", self),
+            objects=cast("CustomObjects", self),
+            judges=build_pure_judges(FakeClock()),
             source=cast("IdentitySource", self),
             clock=FakeClock(),
         )
-        return {check.name: check async for check in preflight.run()}
+        return [check async for check in preflight.run()]
 
 
 async def test_where_nothing_is_missing_every_check_says_so_and_has_no_remedy() -> None:
     checks = await FakeKubernetes().check()
-    assert list(checks) == ["version", "clock", "definition", "rights", "lease", "join"]
+    assert list(checks) == ["version", "clock", "definition", "rights", "lease", "objects", "join"]
     assert {check.status for name, check in checks.items() if name != "join"} == {Status.OK}
     assert not any(check.remedy for name, check in checks.items() if name != "join")
 
@@ -160,3 +186,42 @@ async def test_an_auth_server_that_does_not_admit_the_operator_is_named() -> Non
     assert check.status is Status.MISSING
     assert check.finding.startswith("127.0.0.1:1: ")
     assert "tctl tokens uses" in check.remedy
+
+
+async def test_who_gives_an_identity_file_is_told_of_that_and_not_of_the_token_resource() -> None:
+    check = (await FakeKubernetes(identity_file=Path("admin.identity")).check())["join"]
+    assert "tctl auth sign" in check.remedy
+    assert "token resource" not in check.remedy
+
+
+TWO_ENDS = {**KUBERNETES, "ttl": "1h", "expires": "2030-01-01T00:00:00Z"}
+
+
+async def test_each_object_that_rules_for_whole_objects_would_refuse_is_a_line_with_its_remedy() -> None:
+    sound = build_object(KUBERNETES, name="sound", namespace="apps")
+    objects = [sound, *(build_object(TWO_ENDS, name=name, namespace="apps") for name in ("one", "other"))]
+    checks = [each for each in await FakeKubernetes(version="v1.29.9", objects=objects).check_all() if each.remedy]
+    assert [check.name for check in checks] == ["version", "object", "object", "join"]
+    assert checks[1].finding.startswith("apps/one of ")
+    assert "spec.ttl" in checks[1].finding
+    assert checks[2].finding.startswith("apps/other of ")
+    assert {(check.status, check.remedy) for check in checks[1:3]} == {(Status.WARNING, MEND)}
+
+
+async def test_objects_of_other_namespaces_are_nobody_s_business() -> None:
+    checks = await FakeKubernetes(objects=[build_object(TWO_ENDS, namespace="elsewhere")]).check()
+    assert checks["objects"].finding == "all 0 can be read"
+
+
+@pytest.mark.parametrize("more", [0, 1])
+async def test_so_many_objects_are_named_and_the_others_counted(more: int) -> None:
+    objects = [build_object(TWO_ENDS, name=f"object-{each}", namespace="apps") for each in range(MAX_FAULTS + more)]
+    found = [check.finding for check in await FakeKubernetes(objects=objects).check_all() if check.name == "object"]
+    assert len(found) == MAX_FAULTS + more
+    assert [text for text in found if "more cannot be read" in text] == ["1 more cannot be read"] * more
+
+
+@pytest.mark.parametrize("error", [Missing("there is no such page"), Forbidden("it is forbidden")])
+async def test_objects_that_cannot_be_listed_are_another_check_s_business(error: TeleportError) -> None:
+    checks = await FakeKubernetes(lists=error).check()
+    assert list(checks) == ["version", "clock", "definition", "rights", "lease", "join"]

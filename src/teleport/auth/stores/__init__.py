@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
+from teleport.auth.stores.app_sessions import AppSessionStore
 from teleport.auth.stores.authorities import AuthorityStore
 from teleport.auth.stores.host_labels import HostLabelStore
 from teleport.auth.stores.invites import InviteStore
@@ -37,6 +38,7 @@ class Stores:
     invites: InviteStore
     login_attempts: LoginAttempts
     web_sessions: WebSessionStore
+    app_sessions: AppSessionStore
 
 
 def build_stores(backend: Backend, sealer: Sealer, *, clock: Clock, retention: timedelta) -> Stores:
@@ -55,4 +57,5 @@ def build_stores(backend: Backend, sealer: Sealer, *, clock: Clock, retention: t
         invites=InviteStore(backend=backend, sealer=sealer),
         login_attempts=LoginAttempts(backend=backend, sealer=sealer, clock=clock),
         web_sessions=WebSessionStore(backend=backend, sealer=sealer),
+        app_sessions=AppSessionStore(backend=backend, sealer=sealer),
     )

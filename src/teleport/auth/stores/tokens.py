@@ -5,14 +5,14 @@ is shown to nobody: who spent it may have lost the answer and asks again, and th
 from a guess.
 """
 
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from teleport.auth.records import decode, encode
-from teleport.backend.protocol import Backend, Condition, Delete, Item, Put, Write
+from teleport.backend.protocol import Backend, Condition, Delete, Event, Item, Put, Write
 from teleport.clock import Clock
 from teleport.errors import AlreadyExists, CompareFailed, NotFound, Unavailable
 from teleport.pki.seal import Sealer
@@ -90,6 +90,18 @@ class TokenStore:
         items = await self._backend.range(PREFIX, after=after, limit=limit)
         live = [stored.token for stored in map(self._open, items) if not self._is_over(stored)]
         return live, items[-1].key if len(items) == limit else ""
+
+    def watch(self) -> AbstractAsyncContextManager[AsyncIterator[Event]]:
+        """Watch changes; `read_event` says what one is about."""
+        return self._backend.watch(PREFIX)
+
+    def read_event(self, event: Event) -> tuple[Token | None, Token | None]:
+        """Return a token before and after a change; None where there was or is none that is not over."""
+        before, after = (None if item is None else self._open(item) for item in (event.previous, event.item))
+        return self._live_or_none(before), self._live_or_none(after)
+
+    def _live_or_none(self, stored: StoredToken | None) -> Token | None:
+        return None if stored is None or self._is_over(stored) else stored.token
 
     async def create(self, token: Token, writes: Sequence[Write] = ()) -> Token:
         """Store a token whose name is free; one that is over does not keep the name.

@@ -33,19 +33,20 @@ class WebSessionStore:
 
     def build_put(self, session_id: str, session: WebSessionRecord) -> Put:
         """Return the write that begins a session."""
-        return Put(self._key(session_id), encode([session.user, session.epoch]), session.expires)
+        return Put(PREFIX + self.lookup_id(session_id), encode([session.user, session.epoch]), session.expires)
 
-    async def find(self, session_id: str) -> WebSessionRecord | None:
-        """Return a session whose time is not over, or None."""
-        item = await self._backend.get(self._key(session_id))
+    def lookup_id(self, session_id: str) -> str:
+        """Return what a session of this id is filed under."""
+        return self._sealer.lookup_id(f"web session {session_id}")
+
+    async def find(self, lookup_id: str) -> WebSessionRecord | None:
+        """Return the session that is filed under this hash and whose time is not over, or None."""
+        item = await self._backend.get(PREFIX + lookup_id)
         if item is None or item.expires is None:
             return None
         user, epoch = decode(item.value)
         return WebSessionRecord(user, epoch, item.expires)
 
-    async def end(self, session_id: str) -> None:
-        """End a session; one that is not there has ended already."""
-        await self._backend.commit([], [Delete(self._key(session_id))])
-
-    def _key(self, session_id: str) -> str:
-        return PREFIX + self._sealer.lookup_id(f"web session {session_id}")
+    def build_end(self, lookup_id: str) -> Delete:
+        """Return the write that ends a session."""
+        return Delete(PREFIX + lookup_id)

@@ -1,32 +1,16 @@
 """`tctl nodes ls`."""
 
-import csv
-
 import click
 
 from teleport.cli.output import render_items, terminal_width
 from teleport.cli.params import format_option, parsed
+from teleport.cli.searching import is_found, parse_search
 from teleport.cli.tctl.cluster import ApiClient, ask, list_servers
-from teleport.cli.tctl.server_table import render_labels, render_servers
+from teleport.cli.tctl.server_table import render_servers
 from teleport.cli.tctl.session import Session, TctlCommand
 from teleport.config.labels import parse_labels
-from teleport.errors import BadParameter
 from teleport.resources.codec import to_plain
 from teleport.resources.presence import Server
-
-MAX_SEARCH_LENGTH = 4096
-
-
-def parse_search(text: str) -> list[str]:
-    """Read comma-separated words, or phrases in double quotes, in lower case.
-
-    Raises:
-        BadParameter: the text is too long.
-    """
-    if len(text) > MAX_SEARCH_LENGTH:
-        raise BadParameter(f"the search is longer than {MAX_SEARCH_LENGTH} characters")
-    words = next(csv.reader([text.replace("\n", " ")], skipinitialspace=True), [])
-    return [word.strip().lower() for word in words if word.strip()]
 
 
 @click.command(
@@ -59,6 +43,5 @@ def list_all(session: Session, *, labels: dict[str, str], verbose: bool, search:
 
 def _matches(server: Server, labels: dict[str, str], search: list[str]) -> bool:
     spec = server.spec
-    places = (spec.hostname, server.name, spec.addr, spec.public_addr, render_labels(server))
-    text = "\n".join(places).lower()
-    return labels.items() <= server.all_labels.items() and all(word in text for word in search)
+    places = (spec.hostname, server.name, spec.addr, spec.public_addr)
+    return is_found(server.all_labels, places, labels, search)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from teleport.cli.output import fit_rows, render_table
+from teleport.cli.searching import join_labels
 from teleport.resources.presence import Server
 
 HEADER = ("Host", "UUID", "Public Address", "Labels", "Version")
@@ -15,11 +16,6 @@ def render_servers(servers: Sequence[Server], *, width: int | None) -> str:
     return render_table(HEADER, rows if width is None else fit_rows(HEADER, rows, cut=LABELS, width=width))
 
 
-def render_labels(server: Server) -> str:
-    """Return static and dynamic labels, sorted by key."""
-    return ",".join(f"{key}={value}" for key, value in server.all_labels.items())
-
-
 def _build_row(server: Server) -> Sequence[str]:
     spec = server.spec
-    return (spec.hostname, server.name, spec.public_addr, render_labels(server), spec.version)
+    return (spec.hostname, server.name, spec.public_addr, join_labels(server.all_labels), spec.version)

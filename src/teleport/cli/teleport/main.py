@@ -20,10 +20,15 @@ install = LazyGroup(
     help="Write what this host needs to run Teleport.",
     commands_at={"systemd": f"{_HERE}.systemd:install_systemd"},
 )
+app = LazyGroup(
+    name="app",
+    help="Serve an application.",
+    commands_at={"start": f"{_HERE}.app_start:app_start"},
+)
 
 
 class TeleportGroup(LazyGroup):
-    """The commands, of which two are groups that need no import."""
+    """The commands, of which some are groups that need no import."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names in the order of the table."""
@@ -40,7 +45,7 @@ teleport = TeleportGroup(
 
     teleport configure writes a configuration, teleport start runs it.
     """,
-    commands={"node": node, "install": install},
+    commands={"app": app, "node": node, "install": install},
     commands_at={
         "start": f"{_HERE}.start:start",
         "configure": f"{_HERE}.configure:configure",

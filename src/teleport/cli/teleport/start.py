@@ -63,10 +63,15 @@ def start(invocation: Invocation, /, *, debug: bool, **flags: Any) -> None:  # n
 
     Without flags the configuration file decides. SIGTERM stops, SIGHUP restarts with the configuration read anew.
     """
+    run_teleport(invocation, StartFlags(**flags), debug=debug)
+
+
+def run_teleport(invocation: Invocation, flags: StartFlags, *, debug: bool) -> None:
+    """Run what flags and configuration say, until a signal ends it; for a restart, begin anew."""
     from teleport.cli.teleport.process import Ending, run_process  # noqa: PLC0415 - `--help` does not wait for it
 
     invocation.debug = debug
-    settings = load_settings_at_start(StartFlags(**flags), environ=os.environ, hostname=socket.gethostname())
+    settings = load_settings_at_start(flags, environ=os.environ, hostname=socket.gethostname())
     configure_logging(settings.log, debug=debug)
     with asyncio.Runner(loop_factory=_choose_loop(settings)) as runner:
         ending = runner.run(run_process(settings))
@@ -75,8 +80,8 @@ def start(invocation: Invocation, /, *, debug: bool, **flags: Any) -> None:  # n
 
 
 def _choose_loop(settings: Settings) -> Callable[[], asyncio.AbstractEventLoop]:
-    """Serve thousands of connections on uvloop; an agent has few, and does without uvloop's three megabytes."""
-    if not (settings.auth.enabled or settings.is_proxy):
+    """Serve many connections on uvloop; an agent without applications does without uvloop's three megabytes."""
+    if not (settings.auth.enabled or settings.is_proxy or settings.applications):
         return asyncio.new_event_loop
     import uvloop  # noqa: PLC0415 - see above
 

@@ -22,11 +22,13 @@ def build_tunnel_services(
     """
     if all(service.role is not SystemRole.APP for service in settings.services):
         return []
-    from teleport.agent.tunnels.place import choose_place  # noqa: PLC0415 - others do not carry it in memory
+    from teleport.agent.apps.serving import serve_applications  # noqa: PLC0415 - others do not carry it in memory
+    from teleport.agent.tunnels.place import choose_place  # noqa: PLC0415 - the same
     from teleport.agent.tunnels.service import TunnelService  # noqa: PLC0415 - the same
 
     place = choose_place(settings, environment)
     if place is None:
         logger.warning("applications cannot be reached from here: set teleport.proxy_server, in place of auth_server")
         return []
-    return [TunnelService(place, role=SystemRole.APP, clock=clock, readiness=readiness)]
+    serve = serve_applications(settings.applications, clock=clock)
+    return [TunnelService(place, role=SystemRole.APP, clock=clock, readiness=readiness, serve=serve)]

@@ -134,7 +134,8 @@ class UpstreamConnection(asyncio.Protocol):
         self._channel.release()
 
     def rest(self) -> None:
-        """Wait for the next request, for as long as the limits say."""
+        """Wait for the next request, for as long as the limits say; a client that was behind holds nothing any more."""
+        self._channel.release()
         self._idle_until = self._loop.time() + self._limits.upstream_idle.total_seconds()
         if self._timer is None:
             self._timer = self._loop.call_at(self._idle_until, self._look_at_idleness)

@@ -91,6 +91,12 @@ def test_what_is_no_regular_file_is_refused(tmp_path: Path) -> None:
         load_identity(Path("/dev/zero"))
 
 
+def test_a_file_that_is_no_identity_is_named(path: Path) -> None:
+    path.write_text("nothing of use")
+    with pytest.raises(BadParameter, match=f"identity file {path}: not an identity file"):
+        load_identity(path)
+
+
 def test_a_file_that_is_too_large_or_no_text_is_refused(tmp_path: Path, path: Path) -> None:
     large = tmp_path / "large"
     large.write_bytes(path.read_bytes() + b"\n" * (MAX_FILE_BYTES - path.stat().st_size))

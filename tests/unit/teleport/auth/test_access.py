@@ -26,7 +26,7 @@ CALLERS = {
     "auditor+editor": build_user("auditor", "editor"),
     "admin": ADMIN,
 }
-VERBS = ("create", "upsert", "update", "read", "read_secrets", "list", "delete")
+VERBS = ("create", "upsert", "update", "read", "read_secrets", "list", "watch", "delete")
 OTHER_KINDS = (
     "trust",
     "join",
@@ -42,6 +42,9 @@ OTHER_KINDS = (
     "app",
     "app_session",
     "app_rules",
+    "app_names",
+    "app_launch",
+    "app_assertion",
 )
 PRESENCE = (
     "app_server",
@@ -65,12 +68,13 @@ CERTIFIED = EVERYBODY | {
 }
 READ_PRESENCE = set(product(("read", "list"), PRESENCE))
 PEOPLE = ("user", "role")
-ACCESS = CERTIFIED | {("list", "app"), ("create", "app_session")}
-AUDITOR = ACCESS | READ_PRESENCE | set(product(("read", "list"), ("token", *PEOPLE))) | {("list", "token_use")}
+USER = CERTIFIED | {("list", "app"), ("create", "app_session")}
+ACCESS = USER | {("list", "node")}
+AUDITOR = USER | READ_PRESENCE | set(product(("read", "list"), ("token", *PEOPLE))) | {("list", "token_use")}
 EDITOR = (
     AUDITOR
     | set(product(VERBS, ("token",)))
-    | set(product(set(VERBS) - {"read_secrets"}, PEOPLE))
+    | set(product(set(VERBS) - {"read_secrets", "watch"}, PEOPLE))
     | set(product(("delete",), PRESENCE))
 )
 HOST = CERTIFIED | {("create", "host_certificate"), ("update", "presence"), ("delete", "presence")}
@@ -79,12 +83,20 @@ GOLDEN = {
     "anonymous": EVERYBODY,
     "bot": CERTIFIED,
     "operator": CERTIFIED
-    | set(product(("create", "update", "read", "read_secrets", "list", "delete"), ("token",)))
+    | set(product(("create", "update", "read", "read_secrets", "list", "watch", "delete"), ("token",)))
     | {("list", "token_use")},
     "host": HOST,
     "proxy": HOST
-    | {("create", "login"), ("list", "app"), ("create", "app_session"), ("list", "proxy"), ("list", "membership")},
-    "app": HOST | {("read", "app_rules")},
+    | {
+        ("create", "login"),
+        ("read", "app_names"),
+        ("create", "app_launch"),
+        ("list", "app"),
+        ("create", "app_session"),
+        ("list", "proxy"),
+        ("list", "membership"),
+    },
+    "app": HOST | {("read", "app_rules"), ("create", "app_assertion")},
     "access": ACCESS,
     "user-named-proxy": set(),
     "user": set(),
@@ -178,7 +190,7 @@ def test_a_role_of_ones_own_gives_its_rules_and_what_every_user_has() -> None:
     granted = {
         (verb, kind) for verb, kind in product(VERBS, sorted({*KINDS, *OTHER_KINDS})) if is_allowed(caller, verb, kind)
     }
-    assert granted == ACCESS | {("list", "token"), ("read", "token")}
+    assert granted == USER | {("list", "token"), ("read", "token")}
 
 
 def test_to_upsert_takes_both_verbs() -> None:

@@ -15,6 +15,7 @@ from teleport.auth.endpoints import Endpoints
 from teleport.auth.handlers import Handlers
 from teleport.auth.join_limits import JoinLimits
 from teleport.auth.resources import AuthorityResources, PresenceResources
+from teleport.auth.token_changes import TokenChanges
 from teleport.config.settings import ConnectionLimits, Rate
 from teleport.errors import (
     AccessDenied,
@@ -59,6 +60,7 @@ class Border:
                 "user": auth.people.users,
                 "role": auth.people.roles,
             },
+            token_changes=TokenChanges(tokens=auth.stores.tokens),
             pod_lives=auth.pod_lives,
             people=auth.people.table,
         )

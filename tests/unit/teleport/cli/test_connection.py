@@ -3,19 +3,23 @@ import os
 import socket
 import textwrap
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from support.clock import FakeClock
 from support.fake_cluster import NOW, SSH_KEY
+from support.logins import VALID_UNTIL, build_profile
 from teleport.api.identity import Identity, render_identity_file
 from teleport.api.messages import Empty
 from teleport.api.operations import PING
 from teleport.api.way import ThroughProxy
 from teleport.cli.connection import ADMIN_IDENTITY, Target, find_cluster, open_admin_client
 from teleport.cli.flags import ClusterFlags
+from teleport.cli.profile import Profile
+from teleport.cli.profile_store import ProfileStore
 from teleport.errors import AccessDenied, BadParameter, ConnectionFailed, NotFound
 from teleport.pki.authority import create_tls_authority
 from teleport.resources.address import Address
@@ -59,8 +63,15 @@ class Host:
         path.write_text(build_identity_text())
         return path
 
+    def log_in(self, proxy: str = "teleport.example.com:443", valid_until: datetime = VALID_UNTIL) -> Profile:
+        profile = build_profile(proxy=proxy, valid_until=valid_until)
+        ProfileStore(self.folder / "tsh").store(profile)
+        return profile
+
     def find(self, flags: ClusterFlags, **environ: str) -> Target:
-        return find_cluster(flags, environ, default_config=self.config, default_data_dir=self.data_dir)
+        environ = {"TELEPORT_HOME": str(self.folder / "tsh")} | environ
+        clock = FakeClock(NOW)
+        return find_cluster(flags, environ, clock=clock, default_config=self.config, default_data_dir=self.data_dir)
 
 
 @pytest.fixture
@@ -148,6 +159,48 @@ def test_a_configuration_without_auth_says_what_to_do(host: Host) -> None:
 def test_an_auth_server_that_never_started_says_what_to_do(host: Host) -> None:
     host.configure("{enabled: yes}")
     with pytest.raises(NotFound, match="teleport start"):
+        host.find(ClusterFlags())
+
+
+@pytest.mark.parametrize(
+    ("flags", "auth_service"), [(ClusterFlags(), "{enabled: no}"), (ClusterFlags(config=""), "yes")]
+)
+def test_without_an_auth_server_here_the_login_is_meant(host: Host, flags: ClusterFlags, auth_service: str) -> None:
+    host.configure(auth_service)
+    profile = host.log_in()
+    assert host.find(flags) == Target(ThroughProxy(profile.address), profile.identity, is_local=False)
+
+
+def test_without_a_configuration_the_login_is_meant_where_no_auth_server_was_started(host: Host) -> None:
+    profile = host.log_in()
+    assert host.find(ClusterFlags()).identity == profile.identity
+    host.start_auth()
+    assert host.find(ClusterFlags()).is_local
+
+
+def test_a_configuration_that_enables_auth_hides_the_login(host: Host) -> None:
+    host.configure("{enabled: yes}")
+    host.log_in()
+    with pytest.raises(NotFound, match="teleport start"):
+        host.find(ClusterFlags())
+
+
+def test_the_login_at_the_named_proxy_is_meant(host: Host) -> None:
+    profile = host.log_in("other.example.com:3080")
+    host.log_in()
+    found = host.find(ClusterFlags(proxy="other.example.com:3080", insecure=True))
+    assert found.way == ThroughProxy(profile.address, is_insecure=True)
+    assert found.identity == profile.identity
+    assert host.find(ClusterFlags(proxy="teleport.example.com")).way == ThroughProxy(
+        Address("teleport.example.com", 443)
+    )
+    with pytest.raises(NotFound):
+        host.find(ClusterFlags(proxy="third.example.com"))
+
+
+def test_a_login_that_has_expired_says_what_to_do(host: Host) -> None:
+    host.log_in(valid_until=NOW)
+    with pytest.raises(AccessDenied, match="has expired: log in again with `tsh login --proxy=teleport"):
         host.find(ClusterFlags())
 
 

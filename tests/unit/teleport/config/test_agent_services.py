@@ -3,7 +3,7 @@ from datetime import timedelta
 import pytest
 
 from support.configurations import NODE, find_problems, load
-from teleport.config.settings import LabelCommand, ServiceSettings, Target
+from teleport.config.settings import LabelCommand, Rewrite, ServiceSettings, Target
 from teleport.resources.address import Address
 from teleport.resources.role import SystemRole
 
@@ -77,6 +77,8 @@ app_service:
     description: Charts
     labels: {env: prod}
     commands: [{name: os, command: [uname], period: 5s}]
+    insecure_skip_verify: yes
+    rewrite: {redirect: Internal.example, headers: ["X-Team: {{external.team}}"], jwt_claims: none}
 """
     )
     assert service.targets == (
@@ -87,6 +89,10 @@ app_service:
             public_addr="grafana.example.com",
             labels={"env": "prod"},
             commands=(LabelCommand("os", ("uname",), timedelta(seconds=5)),),
+            insecure_skip_verify=True,
+            rewrite=Rewrite(
+                redirect=("internal.example",), headers=(("X-Team", "{{external.team}}"),), jwt_claims="none"
+            ),
         ),
     )
 
@@ -111,6 +117,10 @@ def test_a_kubernetes_cluster_is_a_target() -> None:
         "app_service: {enabled: yes, apps: [{name: A b, uri: 'http://a'}]}",
         "app_service: {enabled: yes, apps: [{name: a, uri: 'http://a'}, {name: a, uri: 'http://b'}]}",
         "app_service: {enabled: yes, denied_hosts: [127.0.0.0/8]}",
+        "app_service: {enabled: yes, debug_app: yes}",
+        "app_service: {enabled: yes, apps: [{name: a, uri: 'http://a', rewrite: {headers: ['A: {{b}}']}}]}",
+        "app_service: {enabled: yes, apps: [{name: a, uri: 'http://a', rewrite: {jwt_claims: all}}]}",
+        "app_service: {enabled: yes, apps: [{name: a, uri: 'http://a', rewrite: {other: x}}]}",
         "db_service: {enabled: yes, databases: [{name: a, uri: x}]}",
         "proxy_service_x: {enabled: yes}",
         "windows_desktop_service: {enabled: yes, commands: []}",

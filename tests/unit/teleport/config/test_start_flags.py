@@ -58,6 +58,7 @@ def test_all_flags_arrive() -> None:
             app_name="grafana",
             app_uri="http://localhost:3000",
             app_public_addr="grafana.example.com",
+            app_labels="team=blue",
         ),
     )
     assert (settings.nodename, settings.advertise_ip, settings.data_dir) == ("graviton", "10.1.0.5", Path("/data"))
@@ -66,7 +67,14 @@ def test_all_flags_arrive() -> None:
     node, app, proxy = settings.services
     assert node == ServiceSettings(SystemRole.NODE, listen_addr=Address("127.0.0.2", 3022), labels={"env": "prod"})
     assert proxy.listen_addr == Address("127.0.0.2", 3080)
-    assert app.targets == (Target("grafana", uri="http://localhost:3000", public_addr="grafana.example.com"),)
+    assert app.targets == (
+        Target(
+            "grafana",
+            uri="http://localhost:3000",
+            public_addr="grafana.example.com",
+            labels={"team": "blue"},
+        ),
+    )
 
 
 def test_without_flags_everything_is_the_default() -> None:

@@ -6,7 +6,8 @@ import orjson
 import pytest
 
 from teleport import errors
-from teleport.web.errors import MalformedRequest, build_error_reply
+from teleport.web.call import Reply
+from teleport.web.errors import Answered, MalformedRequest, build_error_reply
 
 SECRET = "abracadabra-secret"
 
@@ -84,3 +85,8 @@ def test_the_text_of_a_foreign_error_reaches_neither_caller_nor_log(caplog: pyte
     assert SECRET.encode() not in reply.body
     assert "test_errors.py" in caplog.text
     assert SECRET not in caplog.text
+
+
+def test_a_route_may_have_words_of_its_own() -> None:
+    reply = Reply(429, b"<p>slowly</p>", "text/html")
+    assert build_error_reply(Answered(reply)) is reply

@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from support.fake_cluster import HOST_CA_PIN, NOW, FakeCluster, run_tctl, tctl_output
-from teleport.cli.tctl.node_list import MAX_SEARCH_LENGTH, parse_search
+from teleport.cli.searching import MAX_SEARCH_LENGTH, parse_search
 from teleport.cli.tctl.server_table import render_servers
 from teleport.errors import BadParameter
 from teleport.resources.model import Metadata

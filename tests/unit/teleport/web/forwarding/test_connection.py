@@ -833,3 +833,17 @@ async def test_an_empty_line_before_a_request_is_skipped(first: bytes, second: b
     await stage.answer(OK)
     await stage.answer(OK)
     assert stage.client.statuses == [200, 200]
+
+
+async def test_a_client_that_was_behind_at_the_end_of_an_answer_gets_the_next_one() -> None:
+    stage = Stage()
+    await stage.ask(get())
+    await stage.answer(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\no")
+    stage.client.stop_reading()
+    await stage.answer(b"k")
+    assert stage.app.is_reading()
+    stage.client.read_again()
+    await stage.ask(get())
+    await stage.answer(OK)
+    assert stage.client.statuses == [200, 200]
+    assert len(stage.apps) == 1

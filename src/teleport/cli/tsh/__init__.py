@@ -1,0 +1,1 @@
+"""`tsh`: what people use to log in, and to open what they may open."""
