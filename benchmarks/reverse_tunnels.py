@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 import random
 import sys
 import time
@@ -46,7 +47,8 @@ WARM_UP = 100
 WORKERS = 16
 SETTLE_SECONDS = 20
 """Longer than the time in which both ends ask each other for a sign of life."""
-PATIENCE_SECONDS = 120
+PATIENCE_SECONDS = 240
+START_SECONDS = 20
 GAUGE = "teleport_reverse_tunnels_connected"
 
 
@@ -130,6 +132,12 @@ def build_pool(identity: Identity, address: Address) -> TunnelPool:
     )
 
 
+async def start(pool: TunnelPool) -> None:
+    """Start one agent among many, each at a moment of its own."""
+    await asyncio.sleep(random.uniform(0, START_SECONDS))  # noqa: S311 - no secret
+    await pool.run()
+
+
 async def join_all(auth: Server, count: int) -> list[Identity]:
     """Join hosts, some at a time."""
     identities: list[Identity] = []
@@ -155,7 +163,7 @@ async def main(count: int) -> None:
             tasks += [asyncio.create_task(pool.run()) for pool in pools[:WARM_UP]]
             await proxy.wait_for(WARM_UP)
             before = rss_mib(proxy.pid)
-            tasks += [asyncio.create_task(pool.run()) for pool in pools[WARM_UP:]]
+            tasks += [asyncio.create_task(start(pool)) for pool in pools[WARM_UP:]]
             await proxy.wait_for(count)
             await asyncio.sleep(SETTLE_SECONDS)
             each = (rss_mib(proxy.pid) - before) / (count - WARM_UP) * 1024
@@ -177,4 +185,5 @@ async def main(count: int) -> None:
 
 
 if __name__ == "__main__":
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # uvloop tells of dials that break off
     uvloop.run(main(int(sys.argv[1]) if len(sys.argv) > 1 else 2000))

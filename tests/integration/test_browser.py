@@ -12,7 +12,6 @@ from support.processes import Processes
 from support.proxy import Proxy
 from support.web_app import serve_page
 from support.web_visitor import PASSWORD, build_code
-from teleport.pki.totp import SKEW_STEPS
 from teleport.resources.strict_yaml import parse_documents
 
 PROXY = "proxy.example.com"
@@ -66,7 +65,7 @@ def accept(browser: Browser, url: str) -> str:
     """Accept an invitation in the browser and return the second factor's secret."""
     browser.open(url)
     secret = browser.find("#secret").text.replace(" ", "")
-    browser.fill(password=PASSWORD, repeated=PASSWORD, code=build_code(secret, -SKEW_STEPS))
+    browser.fill(password=PASSWORD, repeated=PASSWORD, code=build_code(secret, 0))
     browser.wait_for_path("/web/apps")
     return secret
 

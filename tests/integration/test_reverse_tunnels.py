@@ -1,16 +1,24 @@
 """Real agents keep tunnels to real proxies behind a real load balancer."""
 
+import asyncio
 import shutil
 import signal
 from pathlib import Path
 
+import pytest
+
 from support.balancer import Balancer
-from support.cluster import Agent, AuthServer
+from support.cluster import CLUSTER_NAME, Agent, AuthServer
 from support.processes import Processes
 from support.proxy import Proxy
 from support.public_proxy import NAME, write_pair
 from support.tls_certificates import ThrowawayAuthority
 from support.tunnel_counts import count_tunnels, wait_for_tunnels
+from teleport.agent.tunnels.dialing import Dialer
+from teleport.api.identity import Identity
+from teleport.errors import ConnectionFailed, TeleportError, TrustError
+from teleport.resources.address import Address
+from teleport.tunnel.session import Session
 
 
 class Stage:
@@ -126,3 +134,77 @@ def test_an_agent_that_knows_auth_alone_says_that_applications_cannot_be_reached
     agent = Agent(processes, tmp_path / "a", auth.address, roles="app")
     agent.start(f"--token={auth.add_token('app')}", f"--ca-pin={auth.get_pin()}").wait_until_ready()
     assert "applications cannot be reached" in agent.process.log
+
+
+def dial(address: Address, identity: Identity, cluster_name: str = CLUSTER_NAME) -> str:
+    dialer = Dialer(public=address, identity=lambda: identity, cluster_name=cluster_name, is_insecure=True)
+
+    async def work() -> str:
+        dialed = await dialer.dial(address.host, address.port)
+        dialed.transport.abort()
+        return dialed.proxy
+
+    return asyncio.run(work())
+
+
+def test_an_agent_takes_nobody_for_a_proxy_but_proxies_of_its_cluster(
+    auth: AuthServer, processes: Processes, tmp_path: Path
+) -> None:
+    proxy = Proxy(processes, tmp_path / "one", auth).start()
+    assert dial(proxy.address, auth.admin) == auth.list_resources("proxy")[0]["metadata"]["name"]
+    with pytest.raises(TrustError, match="no proxy"):
+        dial(auth.address, auth.admin)
+    with pytest.raises(TrustError):
+        dial(proxy.address, auth.admin, "other.example.com")
+
+    other = AuthServer(processes, tmp_path / "other").start()
+    with pytest.raises(TeleportError, match="not trusted"):
+        dial(proxy.address, other.admin)
+    with pytest.raises(ConnectionFailed, match="cannot reach"):
+        dial(processes.reserve_address(), auth.admin)
+
+
+def test_a_certificate_that_is_no_services_gets_no_tunnel(
+    auth: AuthServer, processes: Processes, tmp_path: Path
+) -> None:
+    proxy = Proxy(processes, tmp_path / "one", auth).start()
+
+    async def work() -> None:
+        dialer = Dialer(public=proxy.address, identity=lambda: auth.admin, cluster_name=CLUSTER_NAME, is_insecure=True)
+        dialed = await dialer.dial(proxy.address.host, proxy.address.port)
+        session = Session(is_dialer=True)
+        dialed.transport.set_protocol(session)
+        session.connection_made(dialed.transport)
+        await session.closed()
+
+    asyncio.run(work())
+    assert count_tunnels(proxy) == 0
+
+
+def test_a_dial_that_breaks_off_is_tried_the_other_way_only_by_those_who_know_no_way_yet(
+    auth: AuthServer, processes: Processes, tmp_path: Path
+) -> None:
+    proxy = Proxy(processes, tmp_path / "one", auth).start()
+    host, port = proxy.address.host, proxy.address.port
+    broken: list[str] = []
+
+    def break_off(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        broken.append("one")
+        writer.transport.abort()
+
+    def build_dialer() -> Dialer:
+        return Dialer(public=proxy.address, identity=lambda: auth.admin, cluster_name=CLUSTER_NAME, is_insecure=True)
+
+    async def work() -> list[int]:
+        known = build_dialer()
+        (await known.dial(host, port)).transport.abort()
+        await asyncio.to_thread(proxy.process.stop)
+        counts = []
+        async with await asyncio.start_server(break_off, host, port):
+            for dialer in (known, build_dialer()):
+                with pytest.raises(ConnectionFailed):
+                    await dialer.dial(host, port)
+                counts.append(len(broken))
+        return counts
+
+    assert asyncio.run(work()) == [1, 3]

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 from prometheus_client import CollectorRegistry
 
-from support.tunnels import PipeEnd, build_pipe
+from support.tunnels import PipeEnd
 from support.x509 import CLUSTER, HOST_ID, build_authority, build_host_template
 from teleport.agent.tunnels.dialing import Carrier, Dialed
 from teleport.agent.tunnels.place import Place, TunnelAddress
@@ -49,7 +49,7 @@ class _Certificate:
 
 
 class TlsEnd(PipeEnd):
-    """The proxy's end of a connection over which somebody has shown a certificate, or none."""
+    """One end of a connection over whose other end a certificate has been shown, or none."""
 
     certificate: bytes | None = None
 
@@ -74,6 +74,7 @@ class FakeProxy:
 
     def __init__(self, name: str, *known: str) -> None:
         self.name = name
+        self.certificate = show_host(role=SystemRole.PROXY)
         self.metrics = CollectorRegistry()
         self.registry = TunnelRegistry(Metrics(self.metrics))
         self.gossip = FakeGossip(name, *known)
@@ -86,11 +87,9 @@ class FakeProxy:
 
     def take(self, certificate: bytes | None, remote_addr: str = "192.0.2.1") -> PipeEnd:
         """Take a connection, and return the agent's end of it."""
-        near, far = build_pipe()
-        mine = TlsEnd("proxy")
+        near, mine = TlsEnd("agent"), TlsEnd("proxy")
         mine.other, near.other = near, mine
-        del far
-        mine.certificate = certificate
+        mine.certificate, near.certificate = certificate, self.certificate
         self.dials.append(asyncio.get_running_loop().time())
         self._ends.append(mine)
         mine.connect(self.tunnels.connect(Peer(remote_addr, certificate), self._count_closed))

@@ -24,6 +24,10 @@ class Proxy:
     auth: AuthServer
     proxy_service: dict[str, Any] = field(default_factory=dict)
     teleport: dict[str, Any] = field(default_factory=dict)
+    roles: str = "proxy"
+    """What its token is for."""
+    sections: dict[str, Any] = field(default_factory=dict)
+    """Further sections of its configuration."""
     public_host: str = ""
     """By which others know it, at its own port."""
     address: Address = field(init=False)
@@ -36,7 +40,7 @@ class Proxy:
         config = self.folder / "teleport.yaml"
         self.process = Process(("teleport", "start", f"--config={config}"), log=self.folder / "proxy.log", diag=diag)
         self.processes.add(self.process)
-        token = self.auth.add_token("proxy")
+        token = self.auth.add_token(self.roles)
         public = {"public_addr": f"{self.public_host}:{self.address.port}"} if self.public_host else {}
         document = {
             "version": "v3",
@@ -52,6 +56,7 @@ class Proxy:
             "auth_service": {"enabled": "no"},
             "ssh_service": {"enabled": "no"},
             "proxy_service": {"enabled": "yes", "web_listen_addr": str(self.address), **public, **self.proxy_service},
+            **self.sections,
         }
         config.write_text(render_yaml(document))
 

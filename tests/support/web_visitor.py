@@ -93,8 +93,8 @@ class WebVisitor:
         return secret
 
     def fill_invitation(self, page: Answer, secret: str, **fields: str) -> dict[str, str]:
-        """Return a form that is filled in; its code is an early one, so that the next ones are still good."""
-        typed = {"user": "x", "password": PASSWORD, "repeated": PASSWORD, "code": build_code(secret, -SKEW_STEPS)}
+        """Return a form that is filled in, with the present code: the next one is still good."""
+        typed = {"user": "x", "password": PASSWORD, "repeated": PASSWORD, "code": build_code(secret, 0)}
         return page.hidden | typed | fields
 
     async def sign_in(self, user: str, code: str, password: str = PASSWORD, following: str = "") -> Answer:

@@ -16,7 +16,7 @@ CONTRACTS: list[dict[str, Any]] = tomllib.loads((ROOT / "pyproject.toml").read_t
     "contracts"
 ]
 PLACES = [ROOT, ROOT / "src" / "teleport", ROOT / "operator" / "teleport_operator"]
-MAX_LINES = 150
+MAX_LINES = 170
 """Two pages and a half; who adds a process says it in few lines."""
 
 
@@ -49,5 +49,5 @@ def test_every_path_that_the_architecture_names_is_there(path: str) -> None:
     assert any((place / path).exists() for place in PLACES)
 
 
-def test_the_architecture_stays_two_pages() -> None:
+def test_the_architecture_stays_a_map_of_three_pages() -> None:
     assert len(ARCHITECTURE.splitlines()) <= MAX_LINES

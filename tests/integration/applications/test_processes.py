@@ -25,6 +25,7 @@ from teleport.errors import AccessDenied
 from teleport.pki.assertion import verify_assertion
 from teleport.pki.jwks import parse_jwks
 from teleport.pki.totp import SKEW_STEPS, compute_code, find_step
+from teleport.tunnel.websocket import WebSocketClient
 
 FRONT = "front.example.com"
 SIZE = 20 * 1024 * 1024
@@ -260,3 +261,55 @@ def test_hostile_68_the_proxys_own_pages_are_not_an_applications(stage: Stage, u
     stage.auth.wait_for_record("eighth", "app_server")
     answer = ask(stage.proxies[0], FRONT, "/webapi/find")
     assert json.loads(answer.body)["cluster_name"] == "example.com"
+
+
+def test_a_proxy_serves_applications_of_its_own_process(
+    auth: AuthServer, processes: Processes, tmp_path: Path, uri: str
+) -> None:
+    proxy = Proxy(
+        processes,
+        tmp_path / "both",
+        auth,
+        {"public_addr": "both.example.com:443"},
+        roles="proxy,app",
+        sections={"app_service": {"enabled": "yes", "apps": [{"name": "own", "uri": uri}]}},
+    ).start()
+    path = tmp_path / "henry.identity"
+    auth.tctl("auth", "sign", "--user=henry", "--roles=access", f"--out={path}")
+    wait_for(200, proxy, "own.both.example.com", identity=load_identity(path))
+
+
+async def test_bytes_of_a_tcp_application_travel_in_a_websocket(stage: Stage, tmp_path: Path) -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write((await reader.readline()).upper())
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(serve, HOST, 0)
+    port = server.sockets[0].getsockname()[1]
+    await asyncio.to_thread(stage.start_agent, "ninth", f"tcp://{HOST}:{port}", app="db")
+    path = tmp_path / "ivy.identity"
+    await asyncio.to_thread(stage.auth.tctl, "auth", "sign", "--user=ivy", "--roles=access", f"--out={path}")
+    identity = load_identity(path)
+    pair = tmp_path / "pair.pem"
+    pair.write_text(identity.tls_key + identity.tls_certificate)
+    context = build_credulous_context()
+    context.load_cert_chain(pair)
+    proxy = stage.proxies[0]
+    reader = asyncio.StreamReader()
+    _, socket = await asyncio.get_running_loop().create_connection(
+        lambda: WebSocketClient(
+            host=FRONT,
+            path="/v1/webapi/connect/app?app=db",
+            protocol_factory=lambda: asyncio.StreamReaderProtocol(reader),
+        ),
+        proxy.address.host,
+        proxy.address.port,
+        ssl=context,
+        server_hostname=FRONT,
+    )
+    transport = await socket.established()
+    transport.write(b"hello\n")
+    assert await reader.readline() == b"HELLO\n"
+    transport.close()
+    server.close()

@@ -63,6 +63,7 @@ class Dialer:
         self._is_insecure = is_insecure
         self.carrier = Carrier.DIRECT
         """What worked last, and is tried first."""
+        self._has_worked = False
 
     async def dial(self, host: str, port: int) -> Dialed:
         """Connect to one of the addresses behind the public one.
@@ -74,15 +75,22 @@ class Dialer:
         context = build_identity_context(self._identity(), (TUNNEL_ALPN,))
         first = self.carrier
         try:
-            return await self._dial(first, host, port, context)
+            dialed = await self._dial(first, host, port, context)
         except _NoWay as failure:
-            second = Carrier.WEBSOCKET if first is Carrier.DIRECT else Carrier.DIRECT
-            try:
-                dialed = await self._dial(second, host, port, context)
-            except TeleportError as error:
-                raise type(error)(f"{failure.message}; through {second.value}: {error.message}") from error
-            self.carrier = second
-            return dialed
+            if self._has_worked and not failure.is_certain:
+                raise  # a proxy that is overloaded breaks off, too, and would have to bear twice as much
+            dialed = await self._dial_otherwise(failure, host, port, context)
+        self._has_worked = True
+        return dialed
+
+    async def _dial_otherwise(self, failure: "_NoWay", host: str, port: int, context: ssl.SSLContext) -> Dialed:
+        second = Carrier.WEBSOCKET if self.carrier is Carrier.DIRECT else Carrier.DIRECT
+        try:
+            dialed = await self._dial(second, host, port, context)
+        except TeleportError as error:
+            raise ConnectionFailed(f"{failure.message}; through {second.value}: {error.message}") from error
+        self.carrier = second
+        return dialed
 
     async def _dial(self, carrier: Carrier, host: str, port: int, context: ssl.SSLContext) -> Dialed:
         try:
@@ -112,7 +120,9 @@ class Dialer:
                 asyncio.Protocol, host, port, ssl=context, server_hostname=server_name
             )
         except ssl.SSLCertVerificationError as error:
-            raise _NoWay(f"who answers at {self._public} is not trusted: {error.verify_message}") from error
+            failure = _NoWay(f"who answers at {self._public} is not trusted: {error.verify_message}")
+            failure.is_certain = True
+            raise failure from error
         except (ssl.SSLError, ConnectionResetError, ConnectionAbortedError, BrokenPipeError) as error:
             raise _NoWay(f"TLS to {self._public} fails: {getattr(error, 'reason', None) or error}") from error
         except TimeoutError:
@@ -162,3 +172,6 @@ class Dialer:
 
 class _NoWay(ConnectionFailed):
     """This carrier does not reach a proxy; the other one may."""
+
+    is_certain = False
+    """Somebody else has answered, so that this carrier is the wrong one."""

@@ -4,8 +4,9 @@ import asyncio
 import logging
 import random
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import datetime
 
 from teleport.agent.tunnels.dialing import Dialer
 from teleport.agent.tunnels.place import Place, TunnelAddress
@@ -17,12 +18,24 @@ from teleport.pki.leaf import TrustSet
 from teleport.resources.address import Address
 from teleport.resources.authority import AuthorityType
 from teleport.resources.role import SystemRole
+from teleport.tunnel.session import Session
 from teleport.web.readiness import Readiness
 
 logger = logging.getLogger(__name__)
 
 Serve = Callable[[Host], AbstractAsyncContextManager[Handlers]]
 """Makes what takes the streams of proxies, for as long as the process is the same member."""
+
+
+def cut_distrusted(sessions: Iterable[Session], trusted: TrustSet, now: datetime) -> None:
+    """Cut tunnels to proxies whose certificates no trusted authority has signed."""
+    for session in sessions:
+        tls: ssl.SSLObject | None = session.get_extra_info("ssl_object")
+        try:
+            trusted.check_issued((tls and tls.getpeercert(binary_form=True)) or b"", now)
+        except AccessDenied as error:
+            logger.warning("a tunnel to a proxy is cut: %s", error.message)
+            session.abort()
 
 
 @asynccontextmanager
@@ -78,14 +91,7 @@ class TunnelService:
         """Cut tunnels to proxies that are not trusted any more."""
         while True:
             await host.wait_for_change()
-            trusted = TrustSet(host.trust.tls[AuthorityType.HOST])
-            for session in pool.sessions:
-                tls: ssl.SSLObject | None = session.get_extra_info("ssl_object")
-                try:
-                    trusted.check_issued((tls and tls.getpeercert(binary_form=True)) or b"", self._clock.now())
-                except AccessDenied as error:
-                    logger.warning("a tunnel is cut: %s", error.message)
-                    session.abort()
+            cut_distrusted(pool.sessions, TrustSet(host.trust.tls[AuthorityType.HOST]), self._clock.now())
 
     def _report(self, problem: str | None) -> None:
         component = self.role.lower()

@@ -8,6 +8,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
 
+from teleport.api.tunnels import MAX_PROXIES
+
 FORGET_AFTER = timedelta(minutes=3)
 """A proxy is looked for until so long after its last mention; the original's."""
 DISREGARD_FOR = timedelta(seconds=10)
@@ -68,7 +70,8 @@ class Tracker:
         self._drop_what_is_over(now)
         for proxy in proxies:
             claim = self._claims.get(proxy)
-            if proxy not in self._disregarded and not (claim is not None and claim.is_leaving):
+            is_known = proxy in self._mentioned or len(self._mentioned) < MAX_PROXIES
+            if is_known and proxy not in self._disregarded and not (claim is not None and claim.is_leaving):
                 self._mentioned[proxy] = now
 
     def leave(self, claim: Claim) -> None:

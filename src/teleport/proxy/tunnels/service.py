@@ -120,7 +120,7 @@ class Tunnels:
         self.announce_end()
         for tunnel in self.registry:
             tunnel.session.go_away()
-        await asyncio.gather(*(_end(tunnel, grace) for tunnel in self.registry), *self._replaced)
+        await asyncio.gather(*(_end(tunnel, grace) for tunnel in self.registry))
 
 
 class _Through(UpgradedWebSocket):

@@ -1,4 +1,5 @@
 from teleport.agent.tunnels.tracker import DISREGARD_FOR, FORGET_AFTER, Claim, Tracker
+from teleport.api.tunnels import MAX_PROXIES
 
 FORGET = FORGET_AFTER.total_seconds()
 DISREGARD = DISREGARD_FOR.total_seconds()
@@ -110,3 +111,12 @@ def test_a_proxy_that_is_shunned_is_neither_dialled_for_nor_claimed_before_its_t
     assert tracker.claim("one", 59.0) is None
     assert tracker.needs_dial(60.0)
     claim(tracker, "one", 60.0)
+
+
+def test_so_many_proxies_are_known_and_one_more_is_not() -> None:
+    tracker = Tracker()
+    for number in range(MAX_PROXIES + 1):
+        tracker.mention([str(number)], 0.0)
+    assert len(tracker.find_missing(0.0)) == MAX_PROXIES
+    tracker.mention(["0"], FORGET + 1.0)
+    assert tracker.find_missing(FORGET + 1.0) == {"0"}
