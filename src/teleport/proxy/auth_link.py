@@ -5,7 +5,7 @@ import logging
 import random
 import ssl
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import timedelta
 
 from teleport.api.channel import describe_cause
@@ -14,6 +14,7 @@ from teleport.api.forwarding import FORWARD_ALPN, build_auth_preface
 from teleport.api.host import Host
 from teleport.api.trust import SERVER_NAME, read_server_leaf
 from teleport.api.way import Way
+from teleport.background import running
 from teleport.errors import ConnectionFailed, TeleportError, Unavailable
 from teleport.pki.pins import check_auth_role
 from teleport.resources.address import Address
@@ -129,10 +130,5 @@ async def open_auth_link(host: Host, way: Way, report: Callable[[str | None], No
     if not isinstance(way, Address):
         raise Unavailable(f"a proxy needs auth's own address: set teleport.auth_server, not {way}")
     link = AuthLink(host, way, report)
-    task = asyncio.create_task(link.run())
-    try:
+    async with running([link.run()], report):
         yield link
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
