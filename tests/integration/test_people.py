@@ -45,8 +45,8 @@ def add_user(auth: AuthServer, name: str, roles: str = "access") -> str:
 def accept(auth: AuthServer, proxy: Identity, invite_id: str) -> str:
     """Accept an invitation and return the second factor's secret."""
     shown = auth.ask(ops.INVITE_SHOW, p.InviteShowRequest(invite_id=invite_id), proxy)
-    # An early code: the next ones are still to be used.
-    code = compute_code(shown.totp_secret, find_step(datetime.now(UTC)) - SKEW_STEPS)
+    # The present code, and not the next one, which is still to be used.
+    code = compute_code(shown.totp_secret, find_step(datetime.now(UTC)))
     auth.ask(ops.INVITE_ACCEPT, p.InviteAcceptRequest(invite_id=invite_id, password=PASSWORD, code=code), proxy)
     return shown.totp_secret
 
