@@ -24,6 +24,7 @@ async def ask(chain: Chain, *lines: str, body: bytes = b"") -> bytes:
     """Send one request as it stands, and return all that comes back until the connection is closed."""
     reader, writer = await asyncio.open_connection(HOST, chain.port)
     writer.write("\r\n".join([*lines, "Connection: close", "", ""]).encode("latin-1") + body)
+    writer.write_eof()  # so that nobody lingers for what else may come
     answer = await reader.read()
     writer.close()
     return answer
