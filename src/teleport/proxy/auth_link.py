@@ -12,7 +12,7 @@ from teleport.api.channel import describe_cause
 from teleport.api.client import build_identity_context
 from teleport.api.forwarding import FORWARD_ALPN, build_auth_preface
 from teleport.api.host import Host
-from teleport.api.trust import SERVER_NAME
+from teleport.api.trust import SERVER_NAME, read_server_leaf
 from teleport.api.way import Way
 from teleport.errors import ConnectionFailed, TeleportError, Unavailable
 from teleport.pki.pins import check_auth_role
@@ -116,7 +116,7 @@ class AuthLink:
 def _check_server(tls: ssl.SSLObject) -> None:
     if tls.selected_alpn_protocol() != FORWARD_ALPN:
         raise ConnectionFailed("clients are not passed on: auth does not know how to; it is of an older version")
-    check_auth_role(tls.getpeercert(binary_form=True) or b"")
+    check_auth_role(read_server_leaf(tls))
 
 
 @asynccontextmanager
