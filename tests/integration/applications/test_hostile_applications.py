@@ -24,6 +24,7 @@ async def ask(chain: Chain, *lines: str, body: bytes = b"") -> bytes:
     """Send one request as it stands, and return all that comes back until the connection is closed."""
     reader, writer = await asyncio.open_connection(HOST, chain.port)
     writer.write("\r\n".join([*lines, "Connection: close", "", ""]).encode("latin-1") + body)
+    writer.write_eof()  # so that nobody lingers for what else may come
     answer = await reader.read()
     writer.close()
     return answer
@@ -103,12 +104,10 @@ async def test_hostile_68_what_could_be_read_in_two_ways_reaches_no_application(
 
 @pytest.mark.parametrize(
     "uri",
-    ["http://metadata.google.internal", "http://instance-data/", "tcp://metadata:80"],
+    ["http://metadata.google.internal", "http://instance-data/"],
 )
 async def test_hostile_68_a_clouds_metadata_is_no_application(chain: Chain, uri: str) -> None:
     await chain.add_agent(Target("grafana", uri=uri))
-    if uri.startswith("tcp"):
-        return
     cookie = await chain.open_app(await chain.sign_in("alice", "access"), "grafana")
     answer = await ask(chain, "GET / HTTP/1.1", f"Host: {GRAFANA}", f"Cookie: {cookie}")
     assert answer.startswith(b"HTTP/1.1 502")
