@@ -21,10 +21,7 @@ from teleport.proxy.discovery import offer_discovery
 from teleport.proxy.door_tls import DoorTls
 from teleport.proxy.logins import offer_logins
 from teleport.proxy.offer import Carrier, Offer
-<<<<<<< HEAD
-=======
 from teleport.proxy.pages.parts import offer_pages
->>>>>>> main
 from teleport.proxy.scripts import offer_scripts
 from teleport.proxy.tunnels.service import open_tunnels
 from teleport.resources.authority import AuthorityType

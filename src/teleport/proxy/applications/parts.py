@@ -116,13 +116,13 @@ async def open_applications(
     )
     connections = OpenConnections()
     service, tcp = AppService(parts, connections, clock=clock), TcpApps(parts, connections)
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(directory.follow()), group.create_task(_keep_sweeping(connections))]
-        try:
-            yield Applications(client=client, directory=directory, service=service, tcp=tcp)
-        finally:
-            for task in tasks:
-                task.cancel()
+    tasks = [asyncio.create_task(directory.follow()), asyncio.create_task(_keep_sweeping(connections))]
+    try:
+        yield Applications(client=client, directory=directory, service=service, tcp=tcp)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _keep_sweeping(connections: OpenConnections) -> None:
