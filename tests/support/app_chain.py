@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
+import pytest
 from aiohttp import web
 
 from support.auth import ADMIN, InProcessAuth, build_host
@@ -117,7 +118,14 @@ class Chain:
         client = cast("Client", self.client)
         clock = self.auth.clock
         limiter = RateLimiter(settings.connection_limits.anonymous_requests, clock)
-        opening = open_applications(settings, client=client, find_tunnel=self.tunnels.get, limiter=limiter, clock=clock)
+        opening = open_applications(
+            settings,
+            client=client,
+            find_tunnel=self.tunnels.get,
+            limiter=limiter,
+            clock=clock,
+            on_crash=pytest.fail,
+        )
         self.applications = await self._stack.enter_async_context(opening)
         await asyncio.sleep(0)  # the directory has begun to ask
         find_host = self.applications.offer().find_host

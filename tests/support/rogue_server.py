@@ -46,7 +46,9 @@ class RogueServer:
             _build_context(TlsSigner(pair), cluster_name, now)
             if identity is None
             else build_server_context(
-                certificate_pem_chain=identity.tls_certificate, private_key_pem=identity.tls_key, client_ca_pems=()
+                certificate_pem_chain=identity.tls_certificate,
+                private_key_pem=identity.tls_key,
+                client_ca_pems=identity.host_ca_certificates,
             )
         )
         self._socket = socket.create_server(("127.0.0.1", 0))

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from teleport.clock import Clock
-from teleport.errors import TrustError
+from teleport.errors import ConnectionFailed, TrustError
 from teleport.lean_aiohttp import aiohttp
 from teleport.pki.pins import check_auth_role, check_pins, verify_server_leaf
 from teleport.web.tls import build_unverified_client_context
@@ -124,7 +124,20 @@ class PinnedConnection(aiohttp.Fingerprint):
 
 
 def _leaf_of(transport: asyncio.Transport) -> bytes:
-    leaf: bytes | None = transport.get_extra_info("ssl_object").getpeercert(binary_form=True)
+    return read_server_leaf(transport.get_extra_info("ssl_object"))
+
+
+def read_server_leaf(tls: ssl.SSLObject) -> bytes:
+    """Return the certificate that a server has shown.
+
+    Raises:
+        ConnectionFailed: the server has broken the connection off meanwhile.
+        TrustError: it has shown none.
+    """
+    try:
+        leaf = tls.getpeercert(binary_form=True)
+    except ValueError as error:  # what OpenSSL says of a session that an alert has ended
+        raise ConnectionFailed("the server broke off after the handshake; it may not trust our certificate") from error
     if leaf is None:
         raise TrustError("the server shows no certificate")
     return leaf

@@ -14,7 +14,7 @@ from teleport.auth.access import Caller
 from teleport.auth.addresses import build_names, find_local_host, find_outward_host
 from teleport.auth.audit import AuditLog
 from teleport.auth.authority import Authority, HostGrant
-from teleport.auth.background import follow, repeat, running
+from teleport.auth.background import follow, repeat
 from teleport.auth.callers import identify, may_name_pod
 from teleport.auth.certificates import CertificateIssuing
 from teleport.auth.clock_guard import ClockGuard
@@ -42,6 +42,7 @@ from teleport.auth.stores.roles import PREFIX as ROLES
 from teleport.auth.stores.static_tokens import KEY as STATIC_TOKENS
 from teleport.auth.token_changes import TokenChanges
 from teleport.backend.catalog import open_backend
+from teleport.background import running
 from teleport.clock import Clock
 from teleport.config.settings import Settings
 from teleport.errors import AccessDenied

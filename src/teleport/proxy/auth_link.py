@@ -5,15 +5,16 @@ import logging
 import random
 import ssl
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import timedelta
 
 from teleport.api.channel import describe_cause
 from teleport.api.client import build_identity_context
 from teleport.api.forwarding import FORWARD_ALPN, build_auth_preface
 from teleport.api.host import Host
-from teleport.api.trust import SERVER_NAME
+from teleport.api.trust import SERVER_NAME, read_server_leaf
 from teleport.api.way import Way
+from teleport.background import running
 from teleport.errors import ConnectionFailed, TeleportError, Unavailable
 from teleport.pki.pins import check_auth_role
 from teleport.resources.address import Address
@@ -116,7 +117,7 @@ class AuthLink:
 def _check_server(tls: ssl.SSLObject) -> None:
     if tls.selected_alpn_protocol() != FORWARD_ALPN:
         raise ConnectionFailed("clients are not passed on: auth does not know how to; it is of an older version")
-    check_auth_role(tls.getpeercert(binary_form=True) or b"")
+    check_auth_role(read_server_leaf(tls))
 
 
 @asynccontextmanager
@@ -129,10 +130,5 @@ async def open_auth_link(host: Host, way: Way, report: Callable[[str | None], No
     if not isinstance(way, Address):
         raise Unavailable(f"a proxy needs auth's own address: set teleport.auth_server, not {way}")
     link = AuthLink(host, way, report)
-    task = asyncio.create_task(link.run())
-    try:
+    async with running([link.run()], report):
         yield link
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task

@@ -106,7 +106,13 @@ class ProxyServer:
         """Return what each part answers; the stack ends the parts after the listener."""
         report_link = partial(self._report, AUTH_LINK_COMPONENT)
         tunnels = await stack.enter_async_context(
-            open_tunnels(host, context=self._get_host_context, metrics=self._metrics, clock=self._clock)
+            open_tunnels(
+                host,
+                context=self._get_host_context,
+                metrics=self._metrics,
+                clock=self._clock,
+                on_crash=partial(self._report, COMPONENT),
+            )
         )
         applications = await stack.enter_async_context(
             open_applications(
@@ -115,6 +121,7 @@ class ProxyServer:
                 find_tunnel=tunnels.registry.find,
                 limiter=limiter,
                 clock=self._clock,
+                on_crash=partial(self._report, COMPONENT),
             )
         )
         return [

@@ -138,7 +138,9 @@ class InnerTls(asyncio.Protocol):
             self._waiter = self._waiter or self._loop.create_future()
             await asyncio.shield(self._waiter)
         if self._transport is None:
-            raise self._error or ConnectionFailed("the connection broke within the TLS handshake")
+            if isinstance(self._error, TeleportError):
+                raise self._error
+            raise ConnectionFailed("the connection broke within the TLS handshake") from self._error
         return self._transport
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:  # noqa: ANN401 - asyncio's signature

@@ -16,7 +16,7 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 from websockets.uri import parse_uri
 
-from teleport.errors import ConnectionFailed
+from teleport.errors import ConnectionFailed, TeleportError
 
 HANDSHAKE_TIMEOUT = timedelta(seconds=10)
 CLOSE_TIMEOUT = timedelta(seconds=5)
@@ -124,7 +124,9 @@ class WebSocket(asyncio.Protocol):
             self._waiter = self._waiter or self._loop.create_future()
             await asyncio.shield(self._waiter)
         if self._transport is None:
-            raise self._error or ConnectionFailed("the connection broke within the handshake of the WebSocket")
+            if isinstance(self._error, TeleportError):
+                raise self._error
+            raise ConnectionFailed("the connection broke within the handshake of the WebSocket") from self._error
         return self._transport
 
     @abstractmethod

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from teleport.api.client import Client
 from teleport.api.operations import APP_LAUNCH
 from teleport.api.people import AppInfo, AppLaunchRequest
+from teleport.background import running
 from teleport.clock import Clock
 from teleport.config.settings import Settings
 from teleport.errors import NotFound
@@ -93,7 +94,13 @@ class Applications:
 
 @asynccontextmanager
 async def open_applications(
-    settings: Settings, *, client: Client, find_tunnel: FindTunnel, limiter: RateLimiter, clock: Clock
+    settings: Settings,
+    *,
+    client: Client,
+    find_tunnel: FindTunnel,
+    limiter: RateLimiter,
+    clock: Clock,
+    on_crash: Callable[[str], None],
 ) -> AsyncIterator[Applications]:
     """Offer applications for the time of a block.
 
@@ -103,6 +110,7 @@ async def open_applications(
         find_tunnel: finds an agent's tunnel.
         limiter: the rate of strangers, per address.
         clock: the present.
+        on_crash: told when work beside them ended by an error that nobody expected.
     """
     directory = AppDirectory(settings.proxy, nodename=settings.nodename, client=client, clock=clock)
     parts = AppParts(
@@ -116,13 +124,8 @@ async def open_applications(
     )
     connections = OpenConnections()
     service, tcp = AppService(parts, connections, clock=clock), TcpApps(parts, connections)
-    tasks = [asyncio.create_task(directory.follow()), asyncio.create_task(_keep_sweeping(connections))]
-    try:
+    async with running([directory.follow(), _keep_sweeping(connections)], on_crash):
         yield Applications(client=client, directory=directory, service=service, tcp=tcp)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _keep_sweeping(connections: OpenConnections) -> None:

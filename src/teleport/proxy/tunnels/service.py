@@ -10,6 +10,7 @@ from datetime import timedelta
 
 from teleport.api.host import Host
 from teleport.api.tunnels import CONNECT_TUNNEL_PATH, TUNNEL_ALPN, GoodbyeReason
+from teleport.background import running
 from teleport.clock import Clock
 from teleport.errors import AccessDenied
 from teleport.proxy.offer import Offer, with_and_without_version
@@ -157,7 +158,12 @@ async def _end(tunnel: Tunnel, grace: timedelta) -> None:
 
 @asynccontextmanager
 async def open_tunnels(
-    host: Host, *, context: Callable[[], ssl.SSLContext], metrics: Metrics, clock: Clock
+    host: Host,
+    *,
+    context: Callable[[], ssl.SSLContext],
+    metrics: Metrics,
+    clock: Clock,
+    on_crash: Callable[[str], None],
 ) -> AsyncIterator[Tunnels]:
     """Take tunnels for the time of a block.
 
@@ -166,14 +172,10 @@ async def open_tunnels(
         context: returns the TLS context that shows the proxy's certificate of the cluster.
         metrics: counts tunnels.
         clock: the present.
+        on_crash: told when work beside taking tunnels ended by an error that nobody expected.
     """
     registry = TunnelRegistry(metrics)
     gossip = Gossip(client=host.client, host_id=host.host_id, registry=registry, clock=clock)
     endings = Endings(host=host, registry=registry, clock=clock)
-    tasks = [asyncio.create_task(gossip.run()), asyncio.create_task(endings.run())]
-    try:
+    async with running([gossip.run(), endings.run()], on_crash):
         yield Tunnels(registry=registry, gossip=gossip, cluster_name=host.cluster_name, context=context)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)

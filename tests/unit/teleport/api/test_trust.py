@@ -8,7 +8,7 @@ from support import x509
 from support.clock import FakeClock
 from support.x509 import CLUSTER, NOW, build_authority, build_host_template
 from teleport.api.trust import SERVER_NAME, KnownAuthority, PinnedConnection
-from teleport.errors import BadParameter, TrustError
+from teleport.errors import BadParameter, ConnectionFailed, TrustError
 from teleport.pki.names import API_DOMAIN
 from teleport.pki.pins import ca_pin
 from teleport.resources.role import SystemRole
@@ -143,6 +143,16 @@ def test_hostile_50_behind_a_proxy_another_member_is_no_auth_server(role: System
     with pytest.raises(TrustError):
         trust.check(connection)
     assert not connection.is_open
+
+
+def test_a_server_that_breaks_off_after_the_handshake_is_an_error_of_ours() -> None:
+    class Broken(Connection):
+        def getpeercert(self, *, binary_form: bool) -> bytes:
+            raise ValueError(f"handshake not done yet {binary_form}")
+
+    for trust in (KnownAuthority(ssl.create_default_context()), PinnedConnection(())):
+        with pytest.raises(ConnectionFailed, match="broke off"):
+            trust.check(Broken(b""))
 
 
 def test_a_context_stays_the_same_while_trust_does() -> None:

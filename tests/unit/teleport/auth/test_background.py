@@ -1,5 +1,4 @@
 import asyncio
-import logging
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
@@ -9,8 +8,9 @@ import pytest
 from support.backend import SteeredBackend
 from support.clock import FakeClock
 from support.virtual_time import run_in_virtual_time, seconds
-from teleport.auth.background import RETRY, follow, repeat, running
+from teleport.auth.background import RETRY, follow, repeat
 from teleport.backend.protocol import Event, Put
+from teleport.background import running
 from teleport.errors import Unavailable
 
 MINUTE = timedelta(minutes=1)
@@ -50,26 +50,6 @@ def test_an_action_that_fails_is_tried_again_soon() -> None:
 
     retry = RETRY.total_seconds()
     assert run_in_virtual_time(work()) == [0, retry, retry + 60]
-
-
-def test_work_that_ends_by_a_surprise_is_told(caplog: pytest.LogCaptureFixture) -> None:
-    async def work() -> list[str]:
-        problems: list[str] = []
-        async with running([repeat("working", MINUTE, Action(ZeroDivisionError("surprise")))], problems.append):
-            await asyncio.sleep(1)
-        return problems
-
-    caplog.set_level(logging.ERROR)
-    assert run_in_virtual_time(work()) == ["background work ended, see the log; restart the process"]
-    assert "ZeroDivisionError" in caplog.text
-
-
-def test_work_that_is_stopped_is_no_crash() -> None:
-    async def work() -> None:
-        async with running([repeat("working", MINUTE, Action()), asyncio.sleep(1000)], pytest.fail):
-            await asyncio.sleep(1)
-
-    run_in_virtual_time(work())
 
 
 @asynccontextmanager
