@@ -196,10 +196,10 @@ class AppAccess:
         return await self._build_holder(user, parse_leaf(der).not_after)
 
     async def _build_holder(self, user: Caller, until: datetime) -> Holder:
-        """Return a user who has a certificate: with the roles in it that the user has still, if auth knows the user."""
+        """Return a user who has a certificate, with the roles in it that the user has still."""
         stored = await self._stores.users.find(user.name)
         if stored is None:
-            return Holder(user.name, tuple(sorted(user.roles)), {}, until)
+            raise AccessDenied(f"there is no user {user.name!r}: only users whom auth knows open applications")
         spec = stored.user.spec
         return Holder(user.name, tuple(role for role in spec.roles if role in user.roles), spec.traits, until)
 

@@ -218,6 +218,7 @@ def test_a_certificate_opens_what_its_user_may_open(stage: Stage, uri: str, tmp_
     host = f"board.{FRONT}"
     for name, roles, status in (("carol", "access", 200), ("dave", "auditor", 403)):
         path = tmp_path / f"{name}.identity"
+        stage.auth.tctl("users", "add", name, f"--roles={roles}")
         stage.auth.tctl("auth", "sign", f"--user={name}", f"--roles={roles}", f"--out={path}")
         identity = load_identity(path)
         wait_for(status, stage.proxies[0], host, identity=identity)
@@ -275,6 +276,7 @@ def test_a_proxy_serves_applications_of_its_own_process(
         sections={"app_service": {"enabled": "yes", "apps": [{"name": "own", "uri": uri}]}},
     ).start()
     path = tmp_path / "henry.identity"
+    auth.tctl("users", "add", "henry", "--roles=access")
     auth.tctl("auth", "sign", "--user=henry", "--roles=access", f"--out={path}")
     wait_for(200, proxy, "own.both.example.com", identity=load_identity(path))
 
@@ -289,6 +291,7 @@ async def test_bytes_of_a_tcp_application_travel_in_a_websocket(stage: Stage, tm
     port = server.sockets[0].getsockname()[1]
     await asyncio.to_thread(stage.start_agent, "ninth", f"tcp://{HOST}:{port}", app="db")
     path = tmp_path / "ivy.identity"
+    await asyncio.to_thread(stage.auth.tctl, "users", "add", "ivy", "--roles=access")
     await asyncio.to_thread(stage.auth.tctl, "auth", "sign", "--user=ivy", "--roles=access", f"--out={path}")
     identity = load_identity(path)
     pair = tmp_path / "pair.pem"

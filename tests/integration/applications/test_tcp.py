@@ -11,6 +11,7 @@ from support.auth import ADMIN, to_der
 from teleport.api import operations as ops
 from teleport.api.joined import generate_keys
 from teleport.api.messages import UserCertificatesRequest
+from teleport.api.people import UserInviteRequest
 from teleport.config.settings import Target
 from teleport.proxy.applications.sessions import FRESH
 from teleport.web.call import Peer
@@ -35,6 +36,8 @@ async def run_echo() -> AsyncIterator[int]:
 
 
 async def certify(chain: Chain, user: str, *roles: str) -> bytes:
+    invitation = UserInviteRequest(user=user, roles=roles)
+    await chain.auth.people.table[ops.USER_INVITE](invitation, ADMIN)
     keys = generate_keys().build_public_keys("user")
     request = UserCertificatesRequest(user=user, roles=roles, keys=keys, ttl_seconds=3600)
     issued = await chain.auth.issuing.issue_user(request, ADMIN)

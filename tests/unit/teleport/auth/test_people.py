@@ -401,6 +401,7 @@ async def test_what_does_not_exist_and_what_is_not_allowed_are_told_apart_by_nob
 async def test_a_user_asks_for_themselves_and_for_nobody_else(auth: InProcessAuth) -> None:
     alice = await enrol(auth)
     await serve(auth, HOST_ID)
+    await enrol(auth, "bob")
     opened = await call(auth, ops.APP_SESSION, p.AppSessionRequest(app="grafana"), build_user("access", name="bob"))
     assert opened.user == "bob"
     with pytest.raises(AccessDenied, match="only a proxy"):
@@ -412,6 +413,16 @@ async def test_a_certificate_gives_no_role_that_its_user_has_lost(auth: InProces
     await serve(auth, HOST_ID)
     with pytest.raises(AccessDenied):
         await call(auth, ops.APP_SESSION, p.AppSessionRequest(app="grafana"), build_user("access"))
+
+
+async def test_a_certificate_opens_nothing_once_its_user_is_removed(auth: InProcessAuth) -> None:
+    await enrol(auth)
+    await serve(auth, HOST_ID)
+    request = p.AppSessionRequest(app="grafana")
+    assert (await call(auth, ops.APP_SESSION, request, build_user("access"))).user == "alice"
+    await auth.people.users.delete("alice", "", ADMIN)
+    with pytest.raises(AccessDenied, match="no user 'alice'"):
+        await call(auth, ops.APP_SESSION, request, build_user("access"))
 
 
 async def test_an_agent_learns_the_roles_it_asks_for_and_its_own_labels(auth: InProcessAuth) -> None:
