@@ -125,6 +125,7 @@ class Stage:
         settings = {"public_addr": f"{FRONT}:443"}
         self.proxies = [Proxy(processes, folder / name, auth, settings).start() for name in ("one", "two")]
         self.balancer = Balancer(processes, folder / "balancer").use([proxy.address for proxy in self.proxies])
+        auth.tctl("create", stdin=ROLE.format(name="dev", env="dev"))
         stranger = Stranger(auth.address, auth.admin.host_ca_certificates)
         self.proxy_identity = stranger.identity(asyncio.run(stranger.join(auth.add_token("proxy"))))
 
@@ -182,7 +183,6 @@ def uri() -> Iterator[str]:
 
 def test_a_user_opens_an_application_behind_either_proxy(stage: Stage, uri: str) -> None:
     stage.start_agent("first", uri, given={"env": ["dev"]})
-    stage.auth.tctl("create", stdin=ROLE.format(name="dev", env="dev"))
     cookie = stage.open_app(stage.sign_in("alice", "dev"), "grafana")
     for proxy in stage.proxies:
         wait_for(200, proxy, f"grafana.{FRONT}", cookie)
