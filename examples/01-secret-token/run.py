@@ -149,7 +149,8 @@ def main() -> int:
     parser.add_argument("--once", action="store_true", help="stop after showing the cluster")
     arguments = parser.parse_args()
     folder = arguments.folder.resolve()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGTERM):  # a shell that starts it in the background has SIGINT ignored
+        signal.signal(number, signal.default_int_handler)
     try:
         with locked(folder):
             say(f"state and logs are in {folder}")

@@ -9,7 +9,7 @@ import pytest
 
 from support.balancer import Balancer
 from support.cluster import CLUSTER_NAME, Agent, AuthServer
-from support.processes import Processes
+from support.processes import Processes, wait_until
 from support.proxy import Proxy
 from support.public_proxy import NAME, write_pair
 from support.tls_certificates import ThrowawayAuthority
@@ -151,8 +151,8 @@ def test_an_agent_takes_nobody_for_a_proxy_but_proxies_of_its_cluster(
     auth: AuthServer, processes: Processes, tmp_path: Path
 ) -> None:
     proxy = Proxy(processes, tmp_path / "one", auth).start()
-    auth.wait_for_record("one", "proxy")
-    assert dial(proxy.address, auth.admin) in {each["metadata"]["name"] for each in auth.list_resources("proxy")}
+    host_id = dial(proxy.address, auth.admin)
+    wait_until(lambda: host_id in {each["metadata"]["name"] for each in auth.list_resources("proxy")}, "auth knows it")
     with pytest.raises(TrustError, match="no proxy"):
         dial(auth.address, auth.admin)
     with pytest.raises(TrustError):

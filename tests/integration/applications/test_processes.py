@@ -156,7 +156,8 @@ class Stage:
     def open_app(self, web_session: str, app: str) -> str:
         """Go the way of a browser, and return the cookie."""
         host = f"{app}.{FRONT}"
-        wait_until(lambda: ask(self.proxies[0], host, "/", "Accept: text/html").status == 302, f"{app} is known")
+        for proxy in self.proxies:
+            wait_for(302, proxy, host, "Accept: text/html")
         sent = ask(self.proxies[0], host, "/d", "Accept: text/html")
         state = sent.cookies["__Host-app_state"]
         assert sent.headers["Location"] == f"https://{FRONT}/web/launch/{host}?path=%2Fd&state={state}"
