@@ -42,7 +42,7 @@ def test_hostile_23_without_the_right_to_ask_pods_wait_and_the_log_has_the_comma
         tenant.kubernetes.wait_for_log(tenant.namespace, late, "cannot join: auth may not ask Kubernetes")
         auth.wait_until_not_ready()
         assert {event["reason"] for event in auth.list_joins(late)} == {"kubernetes_forbidden"}
-        assert "cannot" not in tenant.kubernetes.get_log(tenant.namespace, joined)
+        assert "cannot join" not in tenant.kubernetes.get_log(tenant.namespace, joined)
 
         (command,) = set(re.findall(r"kubectl create clusterrolebinding.*", auth.log))
         (name,) = re.findall(r"clusterrolebinding (\S+)", command)
