@@ -7,7 +7,6 @@ import asyncio
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
-from typing import Any, cast
 
 from websockets.client import ClientProtocol
 from websockets.frames import CloseCode, Frame, Opcode
@@ -16,9 +15,9 @@ from websockets.protocol import State
 from websockets.server import ServerProtocol
 from websockets.uri import parse_uri
 
-from teleport.errors import ConnectionFailed, TeleportError
+from teleport.errors import ConnectionFailed
+from teleport.tunnel.layer import HANDSHAKE_TIMEOUT, Layer
 
-HANDSHAKE_TIMEOUT = timedelta(seconds=10)
 CLOSE_TIMEOUT = timedelta(seconds=5)
 MAX_PAYLOAD = 64 * 1024
 MAX_MESSAGE = MAX_PAYLOAD + 16
@@ -27,70 +26,14 @@ MAX_UNSENT = 8 * 1024 * 1024
 """A peer that asks for answers and lets so much pile up unread is cut."""
 
 
-class WebSocketTransport(asyncio.Transport):
-    """What the protocol inside writes to; its two directions end together, as a WebSocket's do."""
+class WebSocket(Layer):
+    """Either side, as the protocol of a connection; its two directions end together.
 
-    __slots__ = ("_socket",)
-
-    def __init__(self, socket: "WebSocket") -> None:
-        super().__init__()
-        self._socket = socket
-
-    def get_extra_info(self, name: str, default: Any = None) -> Any:  # noqa: ANN401 - asyncio's signature
-        """Return what the connection outside knows."""
-        return self._socket.outer.get_extra_info(name, default)
-
-    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
-        """Hand what comes to another protocol."""
-        self._socket.protocol = cast("asyncio.Protocol", protocol)
-
-    def get_protocol(self) -> asyncio.BaseProtocol:
-        """Return who gets what comes."""
-        return self._socket.protocol
-
-    def is_closing(self) -> bool:
-        """Return whether the WebSocket is closed or about to be."""
-        return self._socket.is_closing
-
-    def close(self) -> None:
-        """Send what was written and a close frame, and be done."""
-        self._socket.close(CloseCode.NORMAL_CLOSURE)
-
-    def abort(self) -> None:
-        """Cut the connection."""
-        self._socket.abort()
-
-    def is_reading(self) -> bool:
-        """Return whether the protocol gets what comes."""
-        return self._socket.outer.is_reading()
-
-    def pause_reading(self) -> None:
-        """Read nothing more of the connection."""
-        self._socket.pause_reading()
-
-    def resume_reading(self) -> None:
-        """Read on."""
-        self._socket.resume_reading()
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        """Send bytes, in as many messages as it takes."""
-        self._socket.write(data)
-
-    def can_write_eof(self) -> bool:
-        """Return that one direction cannot be ended alone."""
-        return False
-
-    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        """Set the limits of the connection, which holds the buffer."""
-        self._socket.outer.set_write_buffer_limits(high, low)
-
-    def get_write_buffer_size(self) -> int:
-        """Return how many bytes have not left yet."""
-        return self._socket.outer.get_write_buffer_size()
-
-
-class WebSocket(asyncio.Protocol):
-    """Either side, as the protocol of a connection."""
+    Args:
+        peer: keeps the rules of RFC 6455 for this side.
+        protocol_factory: makes the protocol inside once the handshake is done.
+        handshake_timeout: how long the handshake may take.
+    """
 
     def __init__(
         self,
@@ -99,39 +42,14 @@ class WebSocket(asyncio.Protocol):
         protocol_factory: Callable[[], asyncio.Protocol],
         handshake_timeout: timedelta = HANDSHAKE_TIMEOUT,
     ) -> None:
+        super().__init__(
+            "the handshake of the WebSocket",
+            protocol_factory=protocol_factory,
+            handshake_timeout=handshake_timeout,
+            close_timeout=CLOSE_TIMEOUT,
+        )
         self._peer = peer
-        self._factory = protocol_factory
-        self._timeout = handshake_timeout.total_seconds()
-        self._loop = asyncio.get_running_loop()
-        self._timer: asyncio.TimerHandle | None = None
-        self._transport: WebSocketTransport | None = None
-        self._waiter: asyncio.Future[None] | None = None
-        self._error: Exception | None = None
-        self._gone = False
         self._kept: list[bytes] = []
-        self._reads = True
-        self.outer: asyncio.Transport
-        self.protocol: asyncio.Protocol = asyncio.Protocol()
-        self.is_closing = False
-
-    async def established(self) -> WebSocketTransport:
-        """Return the transport inside when the handshake is done.
-
-        Raises:
-            ConnectionFailed: the peer refused, was too slow, or is gone.
-        """
-        if self._transport is None and not self._gone:
-            self._waiter = self._waiter or self._loop.create_future()
-            await asyncio.shield(self._waiter)
-        if self._transport is None:
-            if isinstance(self._error, TeleportError):
-                raise self._error
-            raise ConnectionFailed("the connection broke within the handshake of the WebSocket") from self._error
-        return self._transport
-
-    @abstractmethod
-    def begin(self) -> None:
-        """Do what this side does first."""
 
     @abstractmethod
     def take_handshake(self, message: Request | Response) -> None:
@@ -139,18 +57,8 @@ class WebSocket(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin the handshake."""
-        self.outer = cast("asyncio.Transport", transport)
-        self._timer = self._loop.call_later(self._timeout, self._give_up)
-        self.begin()
+        super().connection_made(transport)
         self._send()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Tell who waits."""
-        self._gone = self.is_closing = True
-        self._stop_waiting()
-        self._error = self._error or exc
-        if self._transport is not None:
-            self.protocol.connection_lost(self._error)
 
     def data_received(self, data: bytes) -> None:
         """Act on what came."""
@@ -163,7 +71,7 @@ class WebSocket(asyncio.Protocol):
         self._send()
         failed = self._peer.handshake_exc if self._transport is None else self._peer.parser_exc
         if failed is not None:
-            self.fail(f"the peer breaks the protocol of WebSockets: {failed}")
+            self.fail(ConnectionFailed(f"the peer breaks the protocol of WebSockets: {failed}"))
         elif self.outer.get_write_buffer_size() > MAX_UNSENT:
             self._error = ConnectionFailed("the peer asks for more answers than it reads")
             self.abort()
@@ -174,16 +82,6 @@ class WebSocket(asyncio.Protocol):
         """Close: there is no half of a WebSocket."""
         return False
 
-    def pause_writing(self) -> None:
-        """Pass the pressure on."""
-        if self._transport is not None:
-            self.protocol.pause_writing()
-
-    def resume_writing(self) -> None:
-        """Pass on that it is over."""
-        if self._transport is not None:
-            self.protocol.resume_writing()
-
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Send bytes, in as many messages as it takes."""
         if self.is_closing or self._peer.state is not State.OPEN:  # the peer's goodbye may be read before what it sent
@@ -193,7 +91,7 @@ class WebSocket(asyncio.Protocol):
             self._peer.send_binary(bytes(view[start : start + MAX_PAYLOAD]))
         self._send()
 
-    def close(self, code: CloseCode) -> None:
+    def close(self, code: CloseCode = CloseCode.NORMAL_CLOSURE) -> None:
         """Send a close frame, and wait a little for the peer's."""
         if self.is_closing:
             return
@@ -201,61 +99,31 @@ class WebSocket(asyncio.Protocol):
         if self._peer.state is State.OPEN:
             self._peer.send_close(code)
             self._send()
-            self._reads = True
+            self.is_reading = True
             self.outer.resume_reading()
         else:
             self.outer.close()
-        self._timer = self._loop.call_later(CLOSE_TIMEOUT.total_seconds(), self.outer.abort)
-
-    def abort(self) -> None:
-        """Cut the connection."""
-        self.is_closing = True
-        self.outer.abort()
-
-    def pause_reading(self) -> None:
-        """Read nothing more of the connection."""
-        self._reads = False
-        if not self.is_closing:
-            self.outer.pause_reading()
-
-    def resume_reading(self) -> None:
-        """Read on, first what is here."""
-        if not self._reads:
-            self._reads = True
-            self._loop.call_soon(self._read_again)
-
-    def fail(self, message: str) -> None:
-        """End the connection for a reason that is told here."""
-        self._error = self._error or ConnectionFailed(message)
-        self.is_closing = True
-        self._stop_waiting()
-        self._gone = True
-        self.outer.close()
-        self._timer = self._loop.call_later(CLOSE_TIMEOUT.total_seconds(), self.outer.abort)
+        self._cut_later()
 
     def open_up(self) -> None:
-        """Begin with the protocol inside."""
+        """Begin with the protocol inside, once the handshake's answer is on its way."""
         self._send()
-        self._transport = WebSocketTransport(self)
-        self._stop_waiting()
-        self.protocol = self._factory()
-        self.protocol.connection_made(self._transport)
+        super().open_up()
+
+    def read_kept(self) -> None:
+        """Give the protocol inside the messages that have come, as far as it reads."""
+        while self._kept and self.is_reading and not self.is_closing:
+            self.protocol.data_received(self._kept.pop(0))
 
     def _take_frame(self, frame: Frame) -> None:
         if frame.opcode is Opcode.TEXT and not self.is_closing:
             self._error = ConnectionFailed("the peer sends text through a WebSocket of bytes")
             self.close(CloseCode.UNSUPPORTED_DATA)
         elif frame.opcode in {Opcode.BINARY, Opcode.CONT} and not self.is_closing and frame.data:
-            if self._reads and not self._kept:
+            if self.is_reading and not self._kept:
                 self.protocol.data_received(bytes(frame.data))
             else:
                 self._kept.append(bytes(frame.data))
-
-    def _read_again(self) -> None:
-        while self._kept and self._reads and not self.is_closing:
-            self.protocol.data_received(self._kept.pop(0))
-        if self._reads and not self.is_closing:
-            self.outer.resume_reading()
 
     def _end_in_peace(self) -> None:
         self.is_closing = True
@@ -267,16 +135,6 @@ class WebSocket(asyncio.Protocol):
         data = b"".join(self._peer.data_to_send())
         if data and not self.outer.is_closing():
             self.outer.write(data)
-
-    def _give_up(self) -> None:
-        self.fail(f"the handshake of the WebSocket took longer than {self._timeout:g} seconds")
-
-    def _stop_waiting(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
 
 
 class WebSocketClient(WebSocket):
@@ -315,7 +173,7 @@ class WebSocketClient(WebSocket):
         if self._client.state is State.OPEN:
             self.open_up()
         elif isinstance(message, Response):
-            self.fail(f"the server refuses the WebSocket with status {message.status_code}")
+            self.fail(ConnectionFailed(f"the server refuses the WebSocket with status {message.status_code}"))
 
 
 class WebSocketServer(WebSocket):

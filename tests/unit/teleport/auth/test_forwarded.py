@@ -16,7 +16,8 @@ from teleport.auth.access import Caller, CallerKind
 from teleport.auth.forwarded import ForwardedConnections
 from teleport.errors import MembershipEnded, TeleportError
 from teleport.resources.role import SystemRole
-from teleport.tunnel.inner_tls import InnerTls, TlsTransport
+from teleport.tunnel.inner_tls import InnerTls
+from teleport.tunnel.layer import LayerTransport
 from teleport.tunnel.preface import render_preface
 from teleport.tunnel.session import Session
 from teleport.web.admissions import Admissions
@@ -98,7 +99,7 @@ class Auth:
 
     async def connect(
         self, address: str = ADDRESS, *, leaf: Leaf | None = None, protocols: tuple[str, ...] = (ALPN,)
-    ) -> tuple[TlsTransport, Heard]:
+    ) -> tuple[LayerTransport, Heard]:
         """Connect as a client from an address does; the proxy names that."""
         heard = Heard()
         inner = InnerTls(
