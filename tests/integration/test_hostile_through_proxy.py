@@ -80,7 +80,7 @@ def test_hostile_50_a_web_certificate_that_nobody_vouches_for_ends_it_before_a_b
     auth: AuthServer, front: PublicProxy
 ) -> None:
     with RogueProxy(ThrowawayAuthority.create().issue(NAME)) as rogue:
-        agent = front.make_agent("suspicious", f"--token={TOKEN}", at=f"{NAME}:{rogue.port}").start()
+        agent = front.make_agent("suspicious", f"--token={TOKEN}", at=f"{NAME}:{rogue.address.port}").start()
 
         agent.process.wait_for_log("the web certificate of proxy")
 
@@ -90,7 +90,7 @@ def test_hostile_50_a_web_certificate_that_nobody_vouches_for_ends_it_before_a_b
 
 def test_hostile_50_a_web_certificate_for_another_name_is_none(auth: AuthServer, front: PublicProxy) -> None:
     with RogueProxy(front.authority.issue("other.example.com")) as rogue:
-        agent = front.make_agent("by-name", f"--token={TOKEN}", at=f"{NAME}:{rogue.port}").start()
+        agent = front.make_agent("by-name", f"--token={TOKEN}", at=f"{NAME}:{rogue.address.port}").start()
 
         agent.process.wait_for_log("the web certificate of proxy")
 
@@ -101,7 +101,9 @@ def test_hostile_50_a_web_certificate_for_another_name_is_none(auth: AuthServer,
 def test_hostile_50_with_a_pin_a_proxy_that_plays_auth_itself_gets_no_token(pin: str, front: PublicProxy) -> None:
     with RogueServer("example.com") as auth_of_the_rogue, RogueProxy(front.authority.issue(NAME)) as rogue:
         rogue.leads_to = auth_of_the_rogue.address
-        agent = front.make_agent("pinned", f"--token={TOKEN}", f"--ca-pin={pin}", at=f"{NAME}:{rogue.port}").start()
+        agent = front.make_agent(
+            "pinned", f"--token={TOKEN}", f"--ca-pin={pin}", at=f"{NAME}:{rogue.address.port}"
+        ).start()
 
         agent.process.wait_for_log("which is none of the CA pins given")
 
@@ -124,7 +126,7 @@ def test_hostile_50_a_proxy_s_own_certificate_does_not_make_it_auth(front: Publi
     with RogueServer("example.com", identity=of_proxy) as impostor, RogueProxy(front.authority.issue(NAME)) as rogue:
         rogue.leads_to = impostor.address
         with pytest.raises(TrustError, match="not that of an auth server"):
-            asyncio.run(ping(ThroughProxy(Address(NAME, rogue.port), is_insecure=True), identity))
+            asyncio.run(ping(ThroughProxy(Address(NAME, rogue.address.port), is_insecure=True), identity))
         assert impostor.received == b""
     asyncio.run(front.call(PING, Empty(), identity))
 

@@ -3,18 +3,16 @@
 import select
 import socket
 import ssl
-import threading
-from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Self
 
+from support.rogue_listener import RogueListener
 from support.tls_certificates import Leaf
 from teleport.api.forwarding import AUTH_ALPN
 from teleport.resources.address import Address
 
 
-class RogueProxy:
+class RogueProxy(RogueListener):
     """Listens on a port of its own for the time of a block.
 
     Args:
@@ -22,35 +20,11 @@ class RogueProxy:
     """
 
     def __init__(self, leaf: Leaf) -> None:
+        super().__init__()
         self.leads_to: Address | None = None
-        self.received = b""
         self._context = _build_context(leaf)
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self._thread = threading.Thread(target=self._serve)
 
-    @property
-    def port(self) -> int:
-        """Return where it listens."""
-        return int(self._socket.getsockname()[1])
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._socket.shutdown(socket.SHUT_RDWR)
-        self._thread.join()
-        self._socket.close()
-
-    def _serve(self) -> None:
-        with suppress(OSError):
-            while True:
-                accepted, _ = self._socket.accept()
-                with accepted, suppress(OSError):
-                    accepted.settimeout(10)
-                    self._talk(accepted)
-
-    def _talk(self, accepted: socket.socket) -> None:
+    def talk(self, accepted: socket.socket) -> None:
         with self._context.wrap_socket(accepted, server_side=True) as outside:
             if self.leads_to is None:
                 self.received += outside.recv(65536)

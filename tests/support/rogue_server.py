@@ -3,18 +3,15 @@
 import json
 import socket
 import ssl
-import threading
 from collections.abc import Sequence
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import Self
 
+from support.rogue_listener import RogueListener
 from teleport.api.identity import Identity
 from teleport.pki.authority import TlsSigner, create_tls_authority
 from teleport.pki.keys import generate_private_key, private_key_to_pem
 from teleport.pki.pins import ca_pin
 from teleport.pki.templates import HostTemplate, build_host_names
-from teleport.resources.address import Address
 from teleport.resources.role import SystemRole
 from teleport.version import VERSION
 from teleport.web.tls import build_server_context
@@ -23,7 +20,7 @@ DAY = timedelta(days=1)
 HOST_ID = "8b6d2f6e-4f0c-4a52-9b8c-0d8a8c0f3f11"
 
 
-class RogueServer:
+class RogueServer(RogueListener):
     """Listens on a port of its own for the time of a block.
 
     Args:
@@ -36,6 +33,7 @@ class RogueServer:
     def __init__(
         self, cluster_name: str, *, shown: Sequence[str] = (), hangs_up: bool = False, identity: Identity | None = None
     ) -> None:
+        super().__init__()
         now = datetime.now(UTC)
         pair = create_tls_authority(cluster_name, not_before=now - DAY, not_after=now + DAY)
         self._cluster_name = cluster_name
@@ -51,35 +49,8 @@ class RogueServer:
                 client_ca_pems=identity.host_ca_certificates,
             )
         )
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self._thread = threading.Thread(target=self._serve)
-        self.connections = 0
-        self.received = b""
 
-    @property
-    def address(self) -> Address:
-        """Return where it listens."""
-        return Address(*self._socket.getsockname())
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._socket.shutdown(socket.SHUT_RDWR)
-        self._thread.join()
-        self._socket.close()
-
-    def _serve(self) -> None:
-        with suppress(OSError):
-            while True:
-                accepted, _ = self._socket.accept()
-                self.connections += 1
-                with accepted, suppress(OSError):
-                    accepted.settimeout(10)
-                    self._talk(accepted)
-
-    def _talk(self, accepted: socket.socket) -> None:
+    def talk(self, accepted: socket.socket) -> None:
         with self._context.wrap_socket(accepted, server_side=True) as connection:
             while chunk := connection.recv(65536):
                 self.received += chunk

@@ -15,7 +15,7 @@ from teleport.pki.syntax import Attributes, AuthorityKeyIdentifier, Certificate,
 MAX_CERTIFICATE_BYTES = 16 * 1024
 
 NO_CA = x509.BasicConstraints(ca=False, path_length=None).public_bytes()
-SIGNS_ONLY = x509.KeyUsage(
+LEAF_KEY_USAGE = x509.KeyUsage(
     digital_signature=True,
     content_commitment=False,
     key_encipherment=False,
@@ -25,7 +25,8 @@ SIGNS_ONLY = x509.KeyUsage(
     crl_sign=False,
     encipher_only=False,
     decipher_only=False,
-).public_bytes()
+)
+SIGNS_ONLY = LEAF_KEY_USAGE.public_bytes()
 CLIENT = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]).public_bytes()
 CLIENT_AND_SERVER = x509.ExtendedKeyUsage(
     [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]

@@ -11,6 +11,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from teleport.errors import BadParameter
 from teleport.pki.authority import generate_serial
+from teleport.pki.certificate import LEAF_KEY_USAGE
 from teleport.pki.foreign import FOREIGN_ERRORS
 from teleport.pki.keys import generate_private_key, private_key_to_pem
 from teleport.pki.names import parse_address
@@ -54,17 +55,6 @@ def create_self_signed(names: Sequence[str], *, not_before: datetime, not_after:
     """Make a certificate on P-256 that signs itself, for host names and addresses; nobody trusts it unless told to."""
     key = generate_private_key()
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, names[0][:MAX_COMMON_NAME])])
-    usage = x509.KeyUsage(
-        digital_signature=True,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        key_cert_sign=False,
-        crl_sign=False,
-        encipher_only=False,
-        decipher_only=False,
-    )
     certificate = (
         x509.CertificateBuilder()
         .subject_name(subject)
@@ -74,7 +64,7 @@ def create_self_signed(names: Sequence[str], *, not_before: datetime, not_after:
         .not_valid_before(not_before)
         .not_valid_after(not_after)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(usage, critical=True)
+        .add_extension(LEAF_KEY_USAGE, critical=True)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .add_extension(x509.SubjectAlternativeName([_build_name(name) for name in names]), critical=False)
         .sign(key, hashes.SHA256())

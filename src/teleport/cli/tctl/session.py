@@ -40,38 +40,36 @@ class TctlCommand(Command):
 def build_global_options(*, hidden: bool = False) -> list[click.Parameter]:
     """Return the options that every command has; they go into the session and not to the command."""
     return [
-        click.Option(
+        _build_switch(
             ["--skip-version-check"],
-            is_flag=True,
-            default=None,
-            hidden=hidden,
-            expose_value=False,
-            callback=_remember_flag,
-            help="Go on where this tool and the cluster are more than one major version apart.",
+            hidden,
+            "Go on where this tool and the cluster are more than one major version apart.",
+            _remember_flag,
         ),
-        click.Option(
-            ["-d", "--debug"],
-            is_flag=True,
-            default=None,
-            hidden=hidden,
-            expose_value=False,
-            callback=_remember_debug,
-            help="Show the trace of an error.",
-        ),
+        _build_switch(["-d", "--debug"], hidden, "Show the trace of an error.", _remember_debug),
         _build_flag(["-c", "--config"], hidden, "Configuration file of the auth server on this host."),
         _build_flag(["--auth-server"], hidden, "Address of the auth server, as host:3025."),
         _build_flag(["--proxy"], hidden, "Public address of a proxy, as host:443, through which auth is reached."),
         _build_flag(["-i", "--identity"], hidden, "Identity file, made with `tctl auth sign`; needs one of them."),
-        click.Option(
+        _build_switch(
             ["--insecure"],
-            is_flag=True,
-            default=None,
-            hidden=hidden,
-            expose_value=False,
-            callback=_remember_flag,
-            help="Do not look at the proxy's web certificate; auth's own is verified all the same.",
+            hidden,
+            "Do not look at the proxy's web certificate; auth's own is verified all the same.",
+            _remember_flag,
         ),
     ]
+
+
+def _build_switch(
+    names: list[str],
+    hidden: bool,  # noqa: FBT001 - private
+    text: str,
+    remember: "Callable[[click.Context, click.Parameter, bool | None], None]",
+) -> click.Option:
+    # Without a default: what is not given after the command does not undo what was given before it.
+    return click.Option(
+        names, is_flag=True, default=None, hidden=hidden, expose_value=False, callback=remember, help=text
+    )
 
 
 def _build_flag(names: list[str], hidden: bool, text: str) -> click.Option:  # noqa: FBT001 - private
