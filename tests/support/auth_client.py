@@ -67,7 +67,7 @@ class InProcessClient(Client):
             ttl = await self.auth.heartbeats.announce(request, self.caller)
             return HeartbeatResponse(ttl_seconds=ttl, trust_revision=authority.trust_bundle.revision)
         assert operation is ops.GOODBYE
-        await self.auth.heartbeats.withdraw(self.caller)
+        await self.auth.heartbeats.withdraw(request, self.caller)
         return Empty()
 
 

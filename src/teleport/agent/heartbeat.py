@@ -2,12 +2,13 @@
 
 import asyncio
 import logging
+import secrets
 from collections.abc import Callable
 from datetime import timedelta
 
 from teleport.agent.backoff import Backoff, sleep_about
 from teleport.api.client import Client
-from teleport.api.messages import Document, Empty, HeartbeatRequest
+from teleport.api.messages import Document, GoodbyeRequest, HeartbeatRequest
 from teleport.api.operations import GOODBYE, HEARTBEAT
 from teleport.errors import MembershipEnded, TeleportError
 from teleport.version import VERSION
@@ -42,6 +43,8 @@ class Heartbeat:
         self._hostname = hostname
         self._build_records = build_records
         self._report = report
+        self._process = secrets.token_hex(16)
+        """Tells this run of the process from others of its host: a late goodbye ends no records of the next one."""
         self._changed = asyncio.Event()
         self._under_way: asyncio.Future[None] | None = None
 
@@ -80,12 +83,17 @@ class Heartbeat:
             async with asyncio.timeout(GOODBYE_TIMEOUT.total_seconds()):
                 if self._under_way is not None:
                     await asyncio.gather(self._under_way, return_exceptions=True)
-                await self._client.call(GOODBYE, Empty())
+                await self._client.call(GOODBYE, GoodbyeRequest(process=self._process))
         except (TeleportError, TimeoutError) as error:
             logger.info("goodbye failed, the records expire by themselves: %s", error)
 
     async def _send(self) -> None:
-        request = HeartbeatRequest(hostname=self._hostname, version=VERSION, servers=tuple(self._build_records()))
+        request = HeartbeatRequest(
+            hostname=self._hostname,
+            version=VERSION,
+            servers=tuple(self._build_records()),
+            process=self._process,
+        )
         await self._client.call(HEARTBEAT, request)
 
     async def _wait(self) -> None:

@@ -249,6 +249,15 @@ class HeartbeatRequest(Model):
     version: Annotated[str, Field(max_length=64)]
     servers: Annotated[tuple[Document, ...], Field(max_length=1024)]
     """Every server record of the process; what is no longer among them vanishes."""
+    process: Annotated[str, Field(max_length=64)] = ""
+    """What this run of the process calls itself, unlike any other run of the same host."""
+
+
+class GoodbyeRequest(Model):
+    """A process says that it ends."""
+
+    process: Annotated[str, Field(max_length=64)] = ""
+    """As in its heartbeats; where a later run of the host has sent one, its records stay."""
 
 
 class HeartbeatResponse(Model):

@@ -71,7 +71,7 @@ USER_CERTIFICATES = Operation(
     "Sign an identity for a user",
 )  # fmt: skip
 HEARTBEAT = Operation("heartbeat", m.HeartbeatRequest, m.HeartbeatResponse, "update", "presence", "Say: alive")
-GOODBYE = Operation("goodbye", m.Empty, m.Empty, "delete", "presence", "Say: gone")
+GOODBYE = Operation("goodbye", m.GoodbyeRequest, m.Empty, "delete", "presence", "Say: gone")
 TOKEN_USES = Operation("token_uses", m.TokenUsesRequest, m.TokenUsesResponse, "list", "token_use", "A token's ledger")
 TOKEN_CHANGES = Operation(
     "token_changes", m.TokenChangesRequest, m.TokenChangesResponse, "watch", "token",

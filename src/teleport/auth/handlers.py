@@ -106,8 +106,8 @@ class Handlers:
         ttl_seconds = await self._heartbeats.announce(request, caller)
         return m.HeartbeatResponse(ttl_seconds=ttl_seconds, trust_revision=self._authority.trust_bundle.revision)
 
-    async def _goodbye(self, _: m.Empty, caller: Caller) -> m.Empty:
-        await self._heartbeats.withdraw(caller)
+    async def _goodbye(self, request: m.GoodbyeRequest, caller: Caller) -> m.Empty:
+        await self._heartbeats.withdraw(request, caller)
         return m.Empty()
 
     async def _ended_memberships(self, request: m.EndedMembershipsRequest, _: Caller) -> m.EndedMembershipsResponse:

@@ -5,7 +5,7 @@ A host speaks for itself only: the host id comes from its certificate, and so do
 
 from typing import Any
 
-from teleport.api.messages import HeartbeatRequest
+from teleport.api.messages import GoodbyeRequest, HeartbeatRequest
 from teleport.auth.access import Caller, check_service_role
 from teleport.auth.stores.presence import SERVER_LIFE, PresenceStore
 from teleport.clock import Clock
@@ -49,12 +49,12 @@ class Heartbeats:
                 last_seen=now,
             ),
         )
-        await self._presence.announce(instance, servers, now)
+        await self._presence.announce(instance, servers, now, process=request.process)
         return int(SERVER_LIFE.total_seconds())
 
-    async def withdraw(self, caller: Caller) -> None:
-        """Remove everything that the host declared."""
-        await self._presence.withdraw(caller.name)
+    async def withdraw(self, request: GoodbyeRequest, caller: Caller) -> None:
+        """Remove everything that a process declared, unless its host has another one meanwhile, as after a restart."""
+        await self._presence.withdraw_process(caller.name, request.process)
 
     def _parse(self, raw: dict[str, Any], caller: Caller) -> Server:
         server = parse_resource(raw)

@@ -1,11 +1,12 @@
 """Presence records: each lives until shortly after its host fell silent."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from teleport.auth.records import decode, encode
-from teleport.backend.protocol import MAX_COMMIT_WRITES, Backend, Delete, Item, Put, Write
-from teleport.errors import NotFound
+from teleport.backend.protocol import MAX_COMMIT_WRITES, Backend, Condition, Delete, Item, Put, Write
+from teleport.errors import CompareFailed, NotFound
 from teleport.resources.codec import parse_resource, to_plain
 from teleport.resources.model import Resource
 from teleport.resources.presence import Instance, Server
@@ -24,11 +25,13 @@ class PresenceStore:
     def __init__(self, *, backend: Backend) -> None:
         self._backend = backend
 
-    async def announce(self, instance: Instance, servers: Sequence[Server], now: datetime) -> None:
+    async def announce(
+        self, instance: Instance, servers: Sequence[Server], now: datetime, *, process: str = ""
+    ) -> None:
         """Store a host's records anew, and remove those that it no longer declares."""
         keys = [_key(server.kind, server.name) for server in servers]
         gone = set(await self._declared_by(instance.name)) - set(keys)
-        record = {"instance": to_plain(instance), "servers": keys}
+        record = {"instance": to_plain(instance), "servers": keys, "process": process}
         writes: list[Write] = [Put(_key("instance", instance.name), encode(record), now + INSTANCE_LIFE)]
         writes += [
             Put(key, encode(to_plain(server)), now + SERVER_LIFE) for key, server in zip(keys, servers, strict=True)
@@ -41,11 +44,17 @@ class PresenceStore:
         await self._backend.commit([], [put])
 
     async def withdraw(self, host_id: str) -> None:
-        """Remove all records of a host that says goodbye; of one that has none nothing is written."""
+        """Remove all records of a host; of one that has none nothing is written."""
         item = await self._backend.get(_key("instance", host_id))
         if item is not None:
-            keys = [*_read_declared(item), item.key]
-            await self._write([Delete(key) for key in keys])
+            await self._write(_build_removal(item))
+
+    async def withdraw_process(self, host_id: str, process: str) -> None:
+        """Remove the records of a host as long as they are of the process that says goodbye."""
+        item = await self._backend.get(_key("instance", host_id))
+        if item is not None and decode(item.value).get("process", "") == process:
+            with suppress(CompareFailed):  # another one has just announced itself
+                await self._write(_build_removal(item), [Condition(item.key, item.revision)])
 
     async def get(self, kind: str, name: str) -> Resource:
         """Return one record.
@@ -72,14 +81,18 @@ class PresenceStore:
         await self.get(kind, name)
         await self._backend.commit([], [Delete(_key(kind, name))])
 
-    async def _write(self, writes: Sequence[Write]) -> None:
+    async def _write(self, writes: Sequence[Write], conditions: Sequence[Condition] = ()) -> None:
         """Commit in parts that every backend takes; the records of one host need not change at the same instant."""
         for start in range(0, len(writes), MAX_COMMIT_WRITES):
-            await self._backend.commit([], writes[start : start + MAX_COMMIT_WRITES])
+            await self._backend.commit(conditions if start == 0 else [], writes[start : start + MAX_COMMIT_WRITES])
 
     async def _declared_by(self, host_id: str) -> list[str]:
         item = await self._backend.get(_key("instance", host_id))
         return [] if item is None else _read_declared(item)
+
+
+def _build_removal(item: Item) -> list[Write]:
+    return [Delete(item.key), *(Delete(key) for key in _read_declared(item))]
 
 
 def _read_declared(item: Item) -> list[str]:

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from support.auth import HOST_ID, InProcessAuth, build_host
-from teleport.api.messages import HeartbeatRequest
+from teleport.api.messages import GoodbyeRequest, HeartbeatRequest
 from teleport.auth.presence import MAX_SERVER_BYTES
 from teleport.errors import AccessDenied, BadParameter
 from teleport.resources.model import MAX_LABELS
@@ -18,8 +18,8 @@ def build_server(kind: str = "node", name: str = "", spec: dict[str, Any] | None
     return {"kind": kind, "metadata": {"name": name, **metadata}, "spec": spec or {}}
 
 
-def build_heartbeat(*servers: Any) -> HeartbeatRequest:
-    return HeartbeatRequest(hostname="node", version="1.0.0", servers=tuple(servers))
+def build_heartbeat(*servers: Any, process: str = "") -> HeartbeatRequest:
+    return HeartbeatRequest(hostname="node", version="1.0.0", servers=tuple(servers), process=process)
 
 
 async def list_servers(auth: InProcessAuth, kind: str = "node") -> list[Server]:
@@ -104,7 +104,18 @@ async def test_what_is_no_longer_declared_vanishes() -> None:
 async def test_a_goodbye_removes_everything() -> None:
     auth = await InProcessAuth.start()
     await auth.heartbeats.announce(build_heartbeat(build_server()), HOST)
-    await auth.heartbeats.withdraw(HOST)
+    await auth.heartbeats.withdraw(GoodbyeRequest(), HOST)
+    assert await auth.backend.range("presence/") == []
+
+
+async def test_a_late_goodbye_leaves_the_records_of_the_next_run_of_the_host() -> None:
+    auth = await InProcessAuth.start()
+    await auth.heartbeats.announce(build_heartbeat(build_server(), process="former"), HOST)
+    await auth.heartbeats.announce(build_heartbeat(build_server(), process="next"), HOST)
+    for process in ("former", ""):
+        await auth.heartbeats.withdraw(GoodbyeRequest(process=process), HOST)
+        assert len(await list_servers(auth)) == 1
+    await auth.heartbeats.withdraw(GoodbyeRequest(process="next"), HOST)
     assert await auth.backend.range("presence/") == []
 
 

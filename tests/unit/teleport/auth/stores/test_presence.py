@@ -1,3 +1,4 @@
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 import pytest
@@ -5,6 +6,7 @@ import pytest
 from support.backend import SteeredBackend
 from support.clock import START, FakeClock
 from teleport.auth.stores.presence import INSTANCE_LIFE, SERVER_LIFE, PresenceStore
+from teleport.backend.protocol import Item
 from teleport.errors import NotFound
 from teleport.resources.model import Metadata
 from teleport.resources.presence import Instance, InstanceSpec, Server, ServerSpec
@@ -27,16 +29,30 @@ def build_servers(*names: str, host_id: str = "host") -> list[Server]:
     ]
 
 
+class InterruptedBackend(SteeredBackend):
+    """A store in which something happens between a look and what follows from it."""
+
+    between: Callable[[], Awaitable[None]] | None = None
+
+    async def get(self, key: str) -> Item | None:
+        item = await super().get(key)
+        between, self.between = self.between, None
+        if between is not None:
+            await between()
+        return item
+
+
 class Present:
     """A presence store and its clock."""
 
     def __init__(self) -> None:
         self.clock = FakeClock()
-        self.backend = SteeredBackend(clock=self.clock)
+        self.backend = InterruptedBackend(clock=self.clock)
         self.store = PresenceStore(backend=self.backend)
 
-    async def announce(self, *names: str, host_id: str = "host") -> None:
-        await self.store.announce(build_instance(host_id), build_servers(*names, host_id=host_id), self.clock.now())
+    async def announce(self, *names: str, host_id: str = "host", process: str = "") -> None:
+        servers = build_servers(*names, host_id=host_id)
+        await self.store.announce(build_instance(host_id), servers, self.clock.now(), process=process)
 
     async def list_names(self, kind: str = "app_server") -> list[str]:
         return [record.name for record in (await self.store.list_page(kind, after="", limit=5000))[0]]
@@ -81,6 +97,15 @@ async def test_a_goodbye_removes_everything_of_the_host_and_nothing_of_others() 
     await present.store.withdraw("host")
     assert await present.list_names() == ["other/wiki"]
     assert await present.list_names("instance") == ["other"]
+
+
+async def test_a_process_that_announces_itself_while_a_former_one_goes_stays() -> None:
+    present = Present()
+    await present.announce("wiki", process="former")
+    present.backend.between = lambda: present.announce("wiki", process="next")
+    await present.store.withdraw_process("host", "former")
+    assert await present.list_names() == ["host/wiki"]
+    assert await present.list_names("instance") == ["host"]
 
 
 async def test_a_goodbye_of_nobody_is_no_error() -> None:
